@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The OCI side of a bundle: an image layout on disk (image-spec v1.0 image-layout.md) and the image
+// manifests in it. Blobs are written durably and never changed; the index is replaced atomically.
+#pragma once
+
+#include "bundle/manifest.h"
+#include "core/digest.h"
+#include "core/json.h"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kiln::bundle
+{
+
+inline constexpr std::string_view ami_artifact_type = "application/vnd.kiln.ami.v1+json";
+inline constexpr std::string_view disk_layer_type = "application/vnd.kiln.disk.layer.v1+qcow2";
+inline constexpr std::string_view signature_artifact_type = "application/vnd.kiln.signature.v1+json";
+inline constexpr std::string_view dsse_type = "application/vnd.dsse.envelope.v1+json";
+inline constexpr std::string_view oci_manifest_type = "application/vnd.oci.image.manifest.v1+json";
+
+struct Descriptor {
+    std::string media_type;
+    Digest digest;
+    ByteSize size;
+};
+
+// The OCI manifest of an AMI, canonical JSON bytes.
+[[nodiscard]] std::string ami_oci_manifest(const Manifest& manifest, const Descriptor& config);
+
+// The OCI manifest that attaches a DSSE envelope to the manifest `subject`.
+[[nodiscard]] std::string signature_oci_manifest(const Descriptor& envelope, const Descriptor& subject);
+
+// What an AMI's OCI manifest names. Throws Error{untrusted} unless it is one of ours.
+struct AmiOciManifest {
+    Descriptor config;
+    std::vector<Descriptor> layers;
+};
+[[nodiscard]] AmiOciManifest parse_ami_oci_manifest(std::string_view bytes);
+
+// An OCI image layout folder. Safe for many readers and writers at once; callers that change the
+// index hold the region's lock.
+class Layout
+{
+public:
+    // Opens `folder`; creates an empty layout there when `create`. Throws Error{not_found, io}.
+    Layout(std::filesystem::path folder, bool create);
+
+    // Stores bytes under their digest; a blob that is there already is kept.
+    Descriptor put(std::string_view bytes, std::string_view media_type) const;
+    // Moves the finished file `from` (same file system) in. Computes its digest.
+    Descriptor put_file(const std::filesystem::path& from, std::string_view media_type) const;
+
+    [[nodiscard]] std::filesystem::path blob_path(const Digest& digest) const;
+    // The blob's bytes after checking them against `digest`; throws Error{untrusted, not_found}.
+    [[nodiscard]] std::string read_verified(const Digest& digest, ByteSize limit = mebibytes(16)) const;
+
+    // Adds a manifest to index.json, with annotations (string to string). Idempotent.
+    void add_to_index(const Descriptor& manifest, std::string_view artifact_type, const Json& annotations) const;
+    // The digests of the signature manifests whose subject is `manifest`.
+    [[nodiscard]] std::vector<Digest> find_signatures(const Digest& manifest) const;
+
+private:
+    std::filesystem::path folder_;
+};
+
+} // namespace kiln::bundle

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text for people: hostile bytes made visible, near misses of a word, aligned tables.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kiln
+{
+
+// Control characters, ESC and bytes that are not UTF-8 become \xNN (newline and tab stay when
+// `keep_lines`), so that guest text can't drive the user's terminal or break JSON.
+[[nodiscard]] std::string printable(std::string_view text, bool keep_lines = true);
+
+// The candidate nearest to `word` by edit distance, if it is near enough to be a typing error.
+[[nodiscard]] std::optional<std::string> near_miss(std::string_view word, std::span<const std::string_view> candidates);
+
+[[nodiscard]] std::string join(std::span<const std::string> parts, std::string_view separator);
+
+// The last `lines` lines of `text`.
+[[nodiscard]] std::string tail_lines(std::string_view text, std::size_t lines);
+
+// A table with a heading; columns are padded to their widest cell, the last one is not.
+[[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
+
+} // namespace kiln

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// An instance is a folder: instances/i-.../{instance.json,events.jsonl,console.log,supervisor.log,
+// disks/,ssh/}. There is no daemon; sockets and the pid file are in the (short) run folder.
+#pragma once
+
+#include "core/accelerator.h"
+#include "core/byte_size.h"
+#include "core/json.h"
+#include "core/paths.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kiln::launcher
+{
+
+// EC2's words.
+enum class InstanceState { pending, running, shutting_down, stopped, terminated };
+[[nodiscard]] std::string_view name_of(InstanceState state) noexcept;
+
+// One disk of an instance: its own overlay over the AMI's layers.
+struct InstanceDisk {
+    std::string device; // "/dev/vda"
+    ByteSize size;
+    std::string filesystem;
+    std::string mount;
+    bool delete_on_termination = true;
+    std::filesystem::path overlay;             // qcow2 without a backing-file string
+    std::vector<std::filesystem::path> layers; // bottom first, read-only, in the registry
+    std::vector<std::string> layer_digests;    // "sha256:...", in the same order
+};
+
+struct Instance {
+    std::string id; // "i-" and 17 hex digits
+    std::optional<std::string> name;
+    InstanceState state = InstanceState::pending;
+    std::string state_reason; // why it ended up in that state; empty while all is well
+    std::string region;
+    std::string image_id; // "ami-..."
+    std::string image_name;
+    std::string image_version;
+    std::string image_manifest; // digest of the OCI manifest
+    std::string type;           // "t3.small"
+    unsigned vcpus = 1;
+    ByteSize memory;
+    Accelerator accelerator = Accelerator::tcg;
+    std::vector<InstanceDisk> disks; // the root disk first
+    std::uint16_t ssh_port = 0;      // on 127.0.0.1
+    std::filesystem::path ssh_key;   // secret key of this launch; its public half is in the guest
+    std::string launched;            // ISO 8601
+};
+
+[[nodiscard]] Json to_json(const Instance& instance);
+[[nodiscard]] Instance instance_from_json(const Json& json); // throws Error{io}
+
+// The folder of one instance and its sockets.
+struct InstancePaths {
+    InstancePaths(const Paths& paths, std::string_view id);
+
+    std::filesystem::path folder;
+    std::filesystem::path record;  // instance.json
+    std::filesystem::path events;  // events.jsonl
+    std::filesystem::path console; // console.log
+    std::filesystem::path supervisor_log;
+    std::filesystem::path disks;
+    std::filesystem::path ssh;
+    std::filesystem::path run; // 0700, below Paths::run
+    std::filesystem::path qmp_socket;
+    std::filesystem::path agent_socket;
+    std::filesystem::path control_socket; // the supervisor's
+    std::filesystem::path pid_file;       // QEMU's
+};
+
+// All instances, oldest first. One whose QEMU is gone while its record says running (a crash, a
+// host reboot) is shown as stopped, with the reason.
+[[nodiscard]] std::vector<Instance> list_instances(const Paths& paths);
+
+// By id or name. Throws Error{not_found} with what there is.
+[[nodiscard]] Instance resolve_instance(const Paths& paths, std::string_view reference);
+
+} // namespace kiln::launcher

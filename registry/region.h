@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// A region: one registry, which is an OCI image layout beside a SQLite catalogue in one folder.
+// Publishing stores data first and the catalogue's record last, so a killed publisher leaves either
+// no image or a whole one. Safe for many processes at once.
+#pragma once
+
+#include "bundle/manifest.h"
+#include "bundle/oci.h"
+#include "core/digest.h"
+#include "core/semantic_version.h"
+#include "signing/keys.h"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kiln::registry
+{
+
+enum class ImageState { available, deprecated, disabled };
+[[nodiscard]] std::string_view name_of(ImageState state) noexcept;
+
+// One row of the catalogue.
+struct Image {
+    std::string id; // "ami-" and 17 hex digits, unique to the region
+    std::string name;
+    SemanticVersion version;
+    std::string architecture;
+    std::string description;
+    std::string owner;   // account
+    Digest manifest;     // of the OCI manifest
+    std::string created; // ISO 8601; when it was built
+    ImageState state = ImageState::available;
+    bool launch_public = false;
+    ByteSize virtual_size;        // all disks, as the guest sees them
+    ByteSize stored_size;         // all layers, as blobs
+    std::optional<Digest> recipe; // of the recipe that it was built from
+};
+
+// A layer file to be published: moved into the registry. Pre-existing blobs of a parent's layers
+// are named by digest in the manifest and are not moved.
+struct NewLayer {
+    std::string device;
+    std::filesystem::path file;
+};
+
+class Region
+{
+public:
+    // Opens the region's folder; makes it on first use. Throws Error{io, permission_denied, no_space}.
+    Region(std::filesystem::path folder, std::string name);
+    ~Region();
+    Region(const Region&) = delete;
+    Region& operator=(const Region&) = delete;
+
+    [[nodiscard]] const std::string& name() const noexcept;
+    [[nodiscard]] const bundle::Layout& layout() const noexcept;
+
+    // Appends each NewLayer to its device's layers in `manifest`, stores everything, signs the
+    // statement as `account` and records the image. Throws Error{conflict} when name and version
+    // (for this architecture) are taken; nothing is then left but blobs that a later gc removes.
+    Image publish(bundle::Manifest manifest, std::vector<NewLayer> layers, const signing::SecretKey& key);
+
+    // Newest first (created, then version).
+    [[nodiscard]] std::vector<Image> images() const;
+
+    // `reference`: an id, `name` (the highest version), `name@1.2.3`, `name@1.2.x`. Throws
+    // Error{not_found} with near misses, Error{usage} for a malformed reference.
+    [[nodiscard]] Image resolve(std::string_view reference) const;
+
+    // The image with exactly that name, version and architecture.
+    [[nodiscard]] std::optional<Image> find(std::string_view name, const SemanticVersion& version,
+                                            std::string_view architecture) const;
+
+    // Its AMI manifest; digests checked on the way. Throws Error{untrusted, not_found}.
+    [[nodiscard]] bundle::Manifest load_manifest(const Image& image) const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+} // namespace kiln::registry

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// The proof that an image may be booted. Only `verify` makes one, the launcher takes nothing else.
+#pragma once
+
+#include "bundle/manifest.h"
+#include "registry/region.h"
+#include "signing/trust_store.h"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace kiln::registry
+{
+
+// One line of the decision, in the order of checking.
+struct Check {
+    std::string name; // "signature", "name and version", "disk /dev/vda layer 1", ...
+    bool passed = false;
+    std::string detail; // what was compared, for a person
+};
+
+class VerifiedImage
+{
+public:
+    [[nodiscard]] const Image& image() const noexcept { return image_; }
+    [[nodiscard]] const bundle::Manifest& manifest() const noexcept { return manifest_; }
+    // The layer files of a device, bottom first; each one's digest was checked.
+    [[nodiscard]] std::vector<std::filesystem::path> layer_paths(const bundle::BlockDeviceMapping& device) const;
+    [[nodiscard]] const std::string& region() const noexcept { return region_; }
+
+private:
+    friend struct Decision decide(const Region&, const Image&, const signing::TrustStore&, const std::string&);
+    friend VerifiedImage verify(const Region&, const Image&, const signing::TrustStore&, const std::string&);
+    VerifiedImage(Image image, bundle::Manifest manifest, std::filesystem::path blobs, std::string region);
+
+    Image image_;
+    bundle::Manifest manifest_;
+    std::filesystem::path blobs_;
+    std::string region_;
+};
+
+struct Decision {
+    std::vector<Check> checks;
+    [[nodiscard]] bool passed() const;
+};
+
+// Every check with its outcome, for `kiln image verify`; goes on after a failed check where it can.
+[[nodiscard]] Decision decide(const Region& region, const Image& image, const signing::TrustStore& trust,
+                              const std::string& calling_account);
+
+// The same checks; throws Error{untrusted} (or {permission_denied} for a launch permission or a
+// disabled image) for the first that failed.
+[[nodiscard]] VerifiedImage verify(const Region& region, const Image& image, const signing::TrustStore& trust,
+                                   const std::string& calling_account);
+
+} // namespace kiln::registry
