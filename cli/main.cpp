@@ -1,5 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
-int main()
+// The program `kiln`: parses the command line, runs one command, turns an Error into an exit status.
+#include "cli/context.h"
+#include "core/error.h"
+#include "core/interrupt.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+
+namespace
 {
-    return 0;
+
+// CLI11's exit statuses are its own; ours for a wrong command line is `usage`.
+int report_usage(const CLI::App& app, const CLI::ParseError& error)
+{
+    if (error.get_exit_code() == 0) {
+        return app.exit(error); // --help, --version
+    }
+    fmt::print(stderr, "kiln: {}\n", error.what());
+    const CLI::App* command = &app;
+    while (!command->get_subcommands().empty()) {
+        command = command->get_subcommands().front();
+    }
+    fmt::print(stderr, "  `{} --help` tells how to use it\n",
+               command == &app                       ? "kiln"
+               : command->get_display_name().empty() ? command->get_name()
+                                                     : command->get_display_name());
+    return kiln::exit_code(kiln::ErrorKind::usage);
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    using namespace kiln;
+    using namespace kiln::cli;
+    watch_signals();
+    Context context;
+    try {
+        context.paths = paths_from_environment();
+        context.stop = interrupt_token();
+        CLI::App app("Kiln builds signed machine images (AMIs) from recipes, runs them as QEMU instances, tests them,\n"
+                     "and keeps a running instance as a new AMI.",
+                     "kiln");
+        app.require_subcommand(1);
+        app.get_formatter()->column_width(36);
+        app.set_version_flag("--version", std::string("kiln ") + KILN_VERSION);
+        add_doctor(app, context);
+        add_build(app, context);
+        add_recipe(app, context);
+        add_image(app, context);
+        add_run(app, context);
+        add_instance(app, context);
+        add_test(app, context);
+        add_key(app, context);
+        add_version(app, context);
+        add_supervise(app, context);
+        try {
+            app.parse(argc, argv);
+        } catch (const CLI::ParseError& error) {
+            return report_usage(app, error);
+        }
+        return context.exit_status;
+    } catch (const Error& error) {
+        print_error(context, error);
+        return context.exit_status != 0 ? context.exit_status : exit_code(error.kind());
+    } catch (const std::exception& error) {
+        print_error(context, error);
+        return exit_code(ErrorKind::internal);
+    }
 }

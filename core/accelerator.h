@@ -21,7 +21,7 @@ enum class Accelerator { kvm, tcg };
 
 struct AcceleratorVerdict {
     Accelerator accelerator = Accelerator::tcg;
-    std::string reason;      // one sentence: what was seen
+    std::string reason{};    // one sentence: what was seen
     bool overridden = false; // by KILN_ACCELERATOR
     bool cached = false;
     std::chrono::milliseconds took{0}; // of the probe, also when it is cached

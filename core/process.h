@@ -19,14 +19,14 @@ namespace kiln
 {
 
 struct Command {
-    std::vector<std::string> argv;                                // argv[0] is looked up in PATH
-    std::vector<std::pair<std::string, std::string>> environment; // added to ours
-    std::filesystem::path folder;                                 // empty: ours
-    std::string input;                                            // written to its standard input
-    std::optional<std::chrono::milliseconds> timeout;             // none: no limit
-    std::vector<std::pair<int, int>> descriptors;                 // {ours, the child's number}, 3 and up
-    std::function<void(std::string_view)> on_error_line;          // each whole line of standard error
-    std::size_t output_limit = std::size_t{64} << 20U;            // of each stream; the rest is dropped
+    std::vector<std::string> argv{};                                // argv[0] is looked up in PATH
+    std::vector<std::pair<std::string, std::string>> environment{}; // added to ours
+    std::filesystem::path folder{};                                 // empty: ours
+    std::string input{};                                            // written to its standard input
+    std::optional<std::chrono::milliseconds> timeout{};             // none: no limit
+    std::vector<std::pair<int, int>> descriptors{};                 // {ours, the child's number}, 3 and up
+    std::function<void(std::string_view)> on_error_line{};          // each whole line of standard error
+    std::size_t output_limit = std::size_t{64} << 20U;              // of each stream; the rest is dropped
 };
 
 struct ProcessResult {

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/appliance.h"
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/interrupt.h"
+#include "core/text.h"
+
+#include <fmt/format.h>
+#include <guestfs.h>
+
+#include <csignal>
+#include <fstream>
+
+namespace kiln::builder
+{
+namespace fs = std::filesystem;
+namespace
+{
+
+struct FreeList {
+    void operator()(char** list) const
+    {
+        for (char** entry = list; entry != nullptr && *entry != nullptr; ++entry) {
+            std::free(*entry);
+        }
+        std::free(list);
+    }
+};
+using StringList = std::unique_ptr<char*, FreeList>;
+
+struct FreeString {
+    void operator()(char* string) const { std::free(string); }
+};
+using String = std::unique_ptr<char, FreeString>;
+
+// libguestfs locks its handle during a launch, so its pid can't be asked for from the thread that
+// handles a stop; its children are found by name instead.
+void kill_appliance_processes()
+{
+    std::error_code ignored;
+    for (const fs::directory_entry& task : fs::directory_iterator("/proc/self/task", ignored)) {
+        std::ifstream children(task.path() / "children");
+        for (pid_t pid = 0; children >> pid;) {
+            std::string name;
+            std::getline(std::ifstream(fmt::format("/proc/{}/comm", pid)), name);
+            if (name.starts_with("qemu-system") || name == "supermin") {
+                ::kill(pid, SIGKILL);
+            }
+        }
+    }
+}
+
+std::vector<char*> as_argv(const std::vector<std::string>& strings)
+{
+    std::vector<char*> pointers;
+    for (const std::string& string : strings) {
+        pointers.push_back(const_cast<char*>(string.c_str()));
+    }
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+} // namespace
+
+struct Appliance::State {
+    std::unique_ptr<guestfs_h, decltype(&guestfs_close)> handle{guestfs_create_flags(GUESTFS_CREATE_NO_CLOSE_ON_EXIT),
+                                                                guestfs_close};
+    fs::path temporary;
+    std::stop_token stop;
+    std::optional<std::stop_callback<void (*)()>> on_stop;
+
+    [[nodiscard]] guestfs_h* get() const { return handle.get(); }
+
+    [[noreturn]] void fail(ErrorKind kind, std::string_view doing) const
+    {
+        throw_if_interrupted(stop);
+        const char* words = guestfs_last_error(get());
+        const std::string text = printable(words != nullptr ? words : "no error was given", false);
+        const bool full = text.find("No space left on device") != std::string::npos;
+        throw Error(full ? ErrorKind::no_space : kind, fmt::format("{}: {}", doing, text),
+                    full ? "the volume is too small for its content: raise storage.size in the recipe" : "");
+    }
+
+    void check(int result, std::string_view doing) const
+    {
+        if (result == -1) {
+            fail(ErrorKind::step_failed, doing);
+        }
+    }
+};
+
+Appliance::Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives, std::stop_token stop)
+    : state_(std::make_unique<State>())
+{
+    guestfs_h* handle = state_->get();
+    if (handle == nullptr) {
+        throw Error(ErrorKind::internal, "libguestfs gave no handle");
+    }
+    state_->stop = std::move(stop);
+    state_->temporary = options.temporary;
+    guestfs_set_error_handler(handle, nullptr, nullptr);
+    state_->check(guestfs_set_tmpdir(handle, options.temporary.c_str()), "setting libguestfs's folder");
+    state_->check(guestfs_set_backend(handle, "direct"), "choosing libguestfs's backend");
+    if (options.accelerator == Accelerator::tcg) {
+        state_->check(guestfs_set_backend_setting(handle, "force_tcg", "1"), "choosing TCG");
+    }
+    state_->check(guestfs_set_smp(handle, 2), "setting the number of CPUs");
+    state_->check(guestfs_set_network(handle, options.network ? 1 : 0), "setting the network");
+    for (const ApplianceDrive& drive : drives) {
+        struct guestfs_add_drive_opts_argv arguments {
+        };
+        arguments.bitmask = GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK | GUESTFS_ADD_DRIVE_OPTS_DISCARD_BITMASK |
+                            GUESTFS_ADD_DRIVE_OPTS_CACHEMODE_BITMASK;
+        arguments.format = "raw"; // never probed: a guest could write another format's magic
+        arguments.discard = "besteffort";
+        arguments.cachemode = "unsafe"; // made durable at publishing; a killed build is thrown away
+        const std::string server = "unix:" + drive.path.native();
+        char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
+        const bool nbd = drive.kind == ApplianceDrive::Kind::nbd_socket;
+        if (nbd) {
+            arguments.bitmask |= GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK | GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK;
+            arguments.protocol = "nbd";
+            arguments.server = servers;
+        }
+        state_->check(guestfs_add_drive_opts_argv(handle, nbd ? "" : drive.path.c_str(), &arguments),
+                      fmt::format("adding the disk {}", drive.path.native()));
+    }
+    state_->on_stop.emplace(state_->stop, kill_appliance_processes);
+    if (guestfs_launch(handle) == -1) {
+        throw_if_interrupted(state_->stop);
+        const char* words = guestfs_last_error(handle);
+        throw Error(ErrorKind::missing_tool,
+                    fmt::format("libguestfs can't start its appliance: {}",
+                                printable(words != nullptr ? words : "no error was given", false)),
+                    "run `kiln doctor`; `libguestfs-test-tool` shows the whole log");
+    }
+}
+
+Appliance::~Appliance() = default;
+
+void Appliance::make_gpt(const std::string& device)
+{
+    state_->check(guestfs_part_init(state_->get(), device.c_str(), "gpt"), "writing the partition table");
+}
+
+void Appliance::add_partition(const std::string& device, std::uint64_t first_sector, std::uint64_t last_sector,
+                              const std::string& gpt_type)
+{
+    guestfs_h* handle = state_->get();
+    state_->check(guestfs_part_add(handle, device.c_str(), "primary", static_cast<std::int64_t>(first_sector),
+                                   static_cast<std::int64_t>(last_sector)),
+                  "adding a partition");
+    const std::unique_ptr<guestfs_partition_list, decltype(&guestfs_free_partition_list)> partitions(
+        guestfs_part_list(handle, device.c_str()), guestfs_free_partition_list);
+    if (!partitions) {
+        state_->fail(ErrorKind::step_failed, "listing the partitions");
+    }
+    state_->check(
+        guestfs_part_set_gpt_type(handle, device.c_str(), static_cast<int>(partitions->len), gpt_type.c_str()),
+        "setting a partition's type");
+}
+
+void Appliance::mount(const std::string& device, const std::string& mount_point)
+{
+    state_->check(guestfs_mount(state_->get(), device.c_str(), mount_point.c_str()),
+                  fmt::format("mounting {} at {}", device, mount_point));
+}
+
+void Appliance::write_file(const std::string& path, std::string_view content)
+{
+    constexpr std::size_t largest_message = 1 << 20; // libguestfs's protocol ends a little above 2 MiB
+    if (content.size() > largest_message) {
+        const fs::path file = state_->temporary / "upload";
+        write_file_durably(file, content, 0600);
+        state_->check(guestfs_upload(state_->get(), file.c_str(), path.c_str()), fmt::format("writing {}", path));
+        fs::remove(file);
+        return;
+    }
+    state_->check(guestfs_write(state_->get(), path.c_str(), content.data(), content.size()),
+                  fmt::format("writing {}", path));
+}
+
+std::string Appliance::read_file(const std::string& path)
+{
+    constexpr std::int64_t limit = 16 << 20;
+    const std::int64_t size = guestfs_filesize(state_->get(), path.c_str());
+    if (size < 0 || size > limit) {
+        if (size < 0) {
+            state_->fail(ErrorKind::step_failed, fmt::format("reading {}", path));
+        }
+        throw Error(ErrorKind::step_failed, fmt::format("{} in the image is larger than 16 MiB", path));
+    }
+    std::size_t length = 0;
+    const String bytes(guestfs_read_file(state_->get(), path.c_str(), &length));
+    if (!bytes) {
+        state_->fail(ErrorKind::step_failed, fmt::format("reading {}", path));
+    }
+    return {bytes.get(), length};
+}
+
+void Appliance::set_mode(const std::string& path, std::uint32_t mode)
+{
+    state_->check(guestfs_chmod(state_->get(), static_cast<int>(mode), path.c_str()),
+                  fmt::format("setting the mode of {}", path));
+}
+
+void Appliance::make_directories(const std::string& path)
+{
+    state_->check(guestfs_mkdir_p(state_->get(), path.c_str()), fmt::format("creating {}", path));
+}
+
+bool Appliance::exists(const std::string& path)
+{
+    const int result = guestfs_exists(state_->get(), path.c_str());
+    state_->check(result, fmt::format("looking for {}", path));
+    return result == 1;
+}
+
+bool Appliance::is_file(const std::string& path)
+{
+    struct guestfs_is_file_opts_argv arguments {
+    };
+    const int result = guestfs_is_file_opts_argv(state_->get(), path.c_str(), &arguments);
+    state_->check(result, fmt::format("looking for {}", path));
+    return result == 1;
+}
+
+std::vector<std::string> Appliance::glob(const std::string& pattern)
+{
+    const StringList list(guestfs_glob_expand(state_->get(), pattern.c_str()));
+    if (!list) {
+        state_->fail(ErrorKind::step_failed, fmt::format("looking for {}", pattern));
+    }
+    std::vector<std::string> paths;
+    for (char** entry = list.get(); *entry != nullptr; ++entry) {
+        paths.emplace_back(*entry);
+    }
+    return paths;
+}
+
+void Appliance::remove_recursively(const std::string& path)
+{
+    state_->check(guestfs_rm_rf(state_->get(), path.c_str()), fmt::format("removing {}", path));
+}
+
+void Appliance::truncate(const std::string& path)
+{
+    state_->check(guestfs_truncate(state_->get(), path.c_str()), fmt::format("emptying {}", path));
+}
+
+std::string Appliance::run(const std::vector<std::string>& argv)
+{
+    const String output(guestfs_command(state_->get(), as_argv(argv).data()));
+    if (!output) {
+        state_->fail(ErrorKind::step_failed, fmt::format("running {} in the image", argv.at(0)));
+    }
+    return output.get();
+}
+
+void Appliance::trim(const std::string& mount_point)
+{
+    struct guestfs_fstrim_argv arguments {
+    };
+    state_->check(guestfs_fstrim_argv(state_->get(), mount_point.c_str(), &arguments), "discarding free blocks");
+}
+
+void Appliance::shutdown()
+{
+    state_->check(guestfs_umount_all(state_->get()), "unmounting the disk");
+    state_->check(guestfs_shutdown(state_->get()), "shutting the appliance down");
+    state_->on_stop.reset();
+}
+
+} // namespace kiln::builder

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one owner of libguestfs: a small virtual machine that opens untrusted disks, so that the host
+// never does. Paths are the guest's, absolute. One thread.
+#pragma once
+
+#include "core/accelerator.h"
+#include "core/byte_size.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kiln::builder
+{
+
+struct ApplianceOptions {
+    Accelerator accelerator = Accelerator::tcg;
+    bool network = false;              // for `run` steps that ask for it
+    std::filesystem::path temporary{}; // a folder for libguestfs's own files
+};
+
+// A disk to edit: a raw file, or an NBD export on a UNIX socket (then the path is the socket's).
+struct ApplianceDrive {
+    enum class Kind { raw_file, nbd_socket };
+    Kind kind = Kind::raw_file;
+    std::filesystem::path path{};
+};
+
+class Appliance
+{
+public:
+    // Launches it (seconds under KVM, about 20 s under TCG). A stop request kills it; the call that
+    // then fails throws Error{interrupted}. Throws Error{missing_tool} when it can't be launched.
+    Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives, std::stop_token stop);
+    ~Appliance();
+    Appliance(const Appliance&) = delete;
+    Appliance& operator=(const Appliance&) = delete;
+
+    // All below throw Error{step_failed} with libguestfs's words, or {interrupted}.
+    void make_gpt(const std::string& device);
+    void add_partition(const std::string& device, std::uint64_t first_sector, std::uint64_t last_sector,
+                       const std::string& gpt_type);
+    void mount(const std::string& device, const std::string& mount_point);
+    void write_file(const std::string& path, std::string_view content); // creates or replaces it
+    [[nodiscard]] std::string read_file(const std::string& path);       // at most 16 MiB
+    void set_mode(const std::string& path, std::uint32_t mode);
+    void make_directories(const std::string& path);
+    [[nodiscard]] bool exists(const std::string& path);
+    [[nodiscard]] bool is_file(const std::string& path); // false for a symbolic link
+    [[nodiscard]] std::vector<std::string> glob(const std::string& pattern);
+    void remove_recursively(const std::string& path);
+    void truncate(const std::string& path);
+    // Runs argv in the guest's root; returns its standard output.
+    std::string run(const std::vector<std::string>& argv);
+
+    // Discards the free blocks of a mounted file system.
+    void trim(const std::string& mount_point);
+    // Unmounts, syncs and powers off; throws when that fails, so that a half-written disk is noticed.
+    void shutdown();
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+} // namespace kiln::builder

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/debian_bootstrap.h"
+
+#include "builder/disk_layout.h"
+#include "core/file_descriptor.h"
+#include "core/files.h"
+#include "core/process.h"
+#include "core/text.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <fstream>
+#include <pwd.h>
+#include <regex>
+#include <set>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace kiln::builder
+{
+namespace fs = std::filesystem;
+namespace
+{
+
+// The disk's descriptor in the hook; it can be opened anew through /proc although the user
+// namespace's root may not walk to the file's folder.
+constexpr int disk_descriptor = 9;
+
+// Runs when all packages are in, with the root's folder as $1 and the mounts of mmdebstrap still in
+// it: a bind mount without them is what mke2fs copies. What mmdebstrap would clean up after its hooks is cleaned up
+// here, before the copy.
+constexpr std::string_view customize_hook = R"(set -eu
+root=$1
+printf 'grub-pc grub-pc/install_devices multiselect /dev/vda\n' | chroot "$root" debconf-set-selections
+rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*
+rm -f "$root"/etc/apt/apt.conf.d/00mmdebstrap "$root"/etc/hostname "$root"/var/lib/dpkg/*-old "$root"/var/cache/debconf/*-old
+if [ ! -L "$root"/etc/resolv.conf ]; then rm -f "$root"/etc/resolv.conf; fi
+: > "$root"/etc/machine-id
+unshare --mount sh -euc '
+view=$(mktemp -d)
+mount --bind "$1" "$view"
+rm -rf "$view"/run/* "$view"/tmp/* "$view"/tmp/.[!.]*
+status=0
+mke2fs -q -F -t ext4 -L root -U "$KILN_UUID" -d "$view" -E "offset=$KILN_OFFSET,nodiscard" /proc/self/fd/9 "$KILN_KIB"k || status=$?
+echo "kiln: the tree has $(du -sxk "$view" | cut -f1) KiB" >&2
+umount "$view"
+rmdir "$view"
+exit $status
+' sh "$root"
+)";
+
+// Whether this user has subordinate ids, which mmdebstrap's unprivileged mode maps.
+bool has_subordinate_ids()
+{
+    const passwd* user = ::getpwuid(::getuid());
+    const std::string prefixes[] = {user != nullptr ? std::string(user->pw_name) + ":" : std::string(),
+                                    std::to_string(::getuid()) + ":"};
+    std::ifstream subuid("/etc/subuid");
+    for (std::string line; std::getline(subuid, line);) {
+        if (std::ranges::any_of(prefixes, [&](const std::string& p) { return !p.empty() && line.starts_with(p); })) {
+            return true;
+        }
+    }
+    return false;
+}
+
+std::string choose_mode()
+{
+    if (has_subordinate_ids()) {
+        return "unshare";
+    }
+    if (::getuid() == 0) {
+        return "root";
+    }
+    throw Error(ErrorKind::missing_tool,
+                "this user has no subordinate user ids, so packages can't be unpacked without root",
+                "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER");
+}
+
+bool contains(std::string_view text, std::string_view part)
+{
+    return text.find(part) != text.npos;
+}
+
+// Every first group of `pattern` in `log`, sorted and without repeats.
+std::set<std::string> all_matches(const std::string& log, const std::regex& pattern)
+{
+    std::set<std::string> found;
+    for (auto match = std::sregex_iterator(log.begin(), log.end(), pattern); match != std::sregex_iterator(); ++match) {
+        found.insert((*match)[1]);
+    }
+    return found;
+}
+
+} // namespace
+
+std::vector<std::string> packages_to_install(const recipes::Recipe& recipe)
+{
+    std::vector<std::string> packages = {"grub-pc", "systemd-sysv", "udev"};
+    const auto names_kernel = [](const std::string& name) { return name.starts_with("linux-image-"); };
+    if (std::ranges::none_of(recipe.packages, names_kernel)) {
+        packages.emplace_back("linux-image-cloud-amd64");
+    }
+    packages.insert(packages.end(), recipe.packages.begin(), recipe.packages.end());
+    return packages;
+}
+
+Error explain_bootstrap_failure(std::string_view log_text, const recipes::Recipe& recipe)
+{
+    const std::string log = printable(log_text);
+    static const std::regex missing(
+        "E: (?:Unable to locate package|Couldn't find any package by (?:glob|regex)) '?([^\\s']+)'?");
+    static const std::regex candidate("E: Package '([^']+)' has no installation candidate");
+    static const std::regex tree_size("kiln: the tree has (\\d+) KiB");
+    const bool offline = contains(log, "Temporary failure resolving") || contains(log, "Could not connect to") ||
+                         contains(log, "Could not resolve") || contains(log, "Unable to connect to") ||
+                         contains(log, "Connection failed") || contains(log, "Connection timed out") ||
+                         contains(log, "Network is unreachable");
+    std::set<std::string> absent = all_matches(log, missing);
+    absent.merge(all_matches(log, candidate));
+
+    if (contains(log, "while populating file system") && contains(log, "Could not allocate")) {
+        const auto sizes = all_matches(log, tree_size);
+        const ByteSize content(sizes.empty() ? 0 : std::stoull(*sizes.begin()) * 1024);
+        return {ErrorKind::recipe,
+                fmt::format("storage[0].size: the root volume has {}, but its content alone needs {}",
+                            to_string(recipe.root.size), to_string(content)),
+                "raise storage.size in the recipe, or install fewer packages"};
+    }
+    if (contains(log, "No space left on device")) {
+        return {ErrorKind::no_space, "the disk became full while packages were unpacked",
+                "free some space in TMPDIR (default /tmp), or set TMPDIR to a larger file system"};
+    }
+    if (offline) {
+        return {ErrorKind::network,
+                fmt::format("the package archive{} can't be reached",
+                            recipe.base.mirror.empty() ? "" : " " + recipe.base.mirror),
+                "check the network and base.mirror, then build again"};
+    }
+    if (!absent.empty()) {
+        return {ErrorKind::package,
+                fmt::format("{} {} has no package {}", recipe.base.distribution, recipe.base.suite,
+                            fmt::join(absent, ", ")),
+                "correct `packages` in the recipe; `apt-cache search WORD` finds names"};
+    }
+    if (contains(log, "Failed to fetch") || contains(log, "does not have a Release file")) {
+        return {ErrorKind::network, "the package archive has no such suite, or did not deliver: " + tail_lines(log, 3),
+                "check base.suite and base.mirror in the recipe"};
+    }
+    return {ErrorKind::package, "the packages could not be installed: " + tail_lines(log, 6), "see the lines above it"};
+}
+
+void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const std::string& filesystem_uuid,
+                      Progress& progress, std::stop_token stop)
+{
+    require_program("mmdebstrap", "mmdebstrap");
+    require_program("mke2fs", "e2fsprogs");
+    const RootPartition partition = root_partition(recipe.root.size);
+    const FileDescriptor fd(::open(disk.c_str(), O_RDWR | O_CLOEXEC));
+    // Only who can reach the 0700 work folder, or was handed the descriptor, can use this mode.
+    if (!fd || ::fchmod(fd.get(), 0666) != 0) {
+        throw system_error(errno, fmt::format("opening {}", disk.native()));
+    }
+    Command command{
+        .argv = {"mmdebstrap", "--mode=" + choose_mode(), "--variant=minbase", "--architectures=amd64",
+                 "--include=" + join(packages_to_install(recipe), ","), "--aptopt=Acquire::Languages \"none\"",
+                 "--skip=cleanup/apt,cleanup/mmdebstrap,cleanup/reproducible,cleanup/run,cleanup/tmp",
+                 "--customize-hook=" + std::string(customize_hook), recipe.base.suite, "/dev/null"},
+        .environment = {{"KILN_UUID", filesystem_uuid},
+                        {"KILN_OFFSET", std::to_string(partition.offset().bytes())},
+                        {"KILN_KIB", std::to_string(partition.size().bytes() / 1024)},
+                        {"LC_ALL", "C.UTF-8"}},
+        .descriptors = {{fd.get(), disk_descriptor}},
+        .on_error_line = [&](std::string_view line) { progress.detail(line); },
+    };
+    if (!recipe.base.mirror.empty()) {
+        command.argv.push_back(recipe.base.mirror);
+    }
+    const ProcessResult result = run(command, stop);
+    if (!result.succeeded()) {
+        throw explain_bootstrap_failure(result.errors, recipe);
+    }
+    ::fchmod(fd.get(), 0600);
+}
+
+} // namespace kiln::builder

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/software.h"
+
+#include "core/error.h"
+#include "core/text.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <map>
+#include <string>
+
+namespace kiln::builder
+{
+namespace
+{
+
+// Takes the next line off `text`.
+std::string_view next_line(std::string_view& text)
+{
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    return line;
+}
+
+std::string unquoted(std::string_view value)
+{
+    const bool quoted =
+        value.size() >= 2 && value.front() == value.back() && (value.front() == '"' || value.front() == '\'');
+    return printable(quoted ? value.substr(1, value.size() - 2) : value, false);
+}
+
+} // namespace
+
+OperatingSystem parse_os_release(std::string_view text)
+{
+    std::map<std::string_view, std::string> values;
+    while (!text.empty()) {
+        const std::string_view line = next_line(text);
+        const std::size_t equals = line.find('=');
+        if (equals != line.npos) {
+            values[line.substr(0, equals)] = unquoted(line.substr(equals + 1));
+        }
+    }
+    if (values["ID"].empty()) {
+        throw Error(ErrorKind::step_failed, "the image's /etc/os-release has no ID");
+    }
+    return {values["ID"], values["VERSION_ID"], values["PRETTY_NAME"]};
+}
+
+std::vector<Package> parse_dpkg_status(std::string_view text)
+{
+    std::vector<Package> packages;
+    std::map<std::string_view, std::string_view> fields;
+    const auto end_paragraph = [&] {
+        if (fields["Status"].ends_with(" ok installed")) {
+            packages.push_back({printable(fields["Package"], false), printable(fields["Version"], false),
+                                printable(fields["Architecture"], false)});
+        }
+        fields.clear();
+    };
+    while (!text.empty()) {
+        const std::string_view line = next_line(text);
+        if (line.empty()) {
+            end_paragraph();
+            continue;
+        }
+        const std::size_t colon = line.find(": ");
+        if (line.front() != ' ' && colon != line.npos) {
+            fields[line.substr(0, colon)] = line.substr(colon + 2);
+        }
+    }
+    end_paragraph();
+    std::ranges::sort(packages, {}, [](const Package& p) { return std::tie(p.name, p.architecture); });
+    return packages;
+}
+
+OperatingSystem read_operating_system(Appliance& appliance)
+{
+    return parse_os_release(appliance.read_file("/etc/os-release"));
+}
+
+std::vector<Package> read_packages(Appliance& appliance)
+{
+    return parse_dpkg_status(appliance.read_file("/var/lib/dpkg/status"));
+}
+
+} // namespace kiln::builder

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// kiln build RECIPE
+#include "builder/build.h"
+#include "cli/context.h"
+#include "cli/publish.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/progress.h"
+#include "recipes/recipe.h"
+
+#include <fmt/format.h>
+
+namespace kiln::cli
+{
+namespace
+{
+
+bundle::Test to_bundle(const recipes::Test& test)
+{
+    bundle::Test result;
+    result.name = test.name;
+    if (const auto* run = std::get_if<recipes::RunTest>(&test.check)) {
+        result.kind = "run";
+        result.command = run->command;
+        result.status = run->status;
+        result.output = run->output;
+        result.timeout_seconds = run->timeout.count();
+    } else {
+        const auto& console = std::get<recipes::ConsoleTest>(test.check);
+        result.kind = "console";
+        result.pattern = console.pattern;
+        result.timeout_seconds = console.timeout.count();
+    }
+    return result;
+}
+
+bundle::Manifest manifest_for(const recipes::Recipe& recipe, const std::string& owner)
+{
+    bundle::Manifest manifest;
+    manifest.name = recipe.name;
+    manifest.version = recipe.version;
+    manifest.description = recipe.description;
+    manifest.architecture = recipe.architecture;
+    manifest.owner = owner;
+    manifest.source.kind = "recipe";
+    manifest.source.recipe = recipe.digest;
+    for (const recipes::Test& test : recipe.tests) {
+        manifest.tests.push_back(to_bundle(test));
+    }
+    return manifest;
+}
+
+void print_image(const Context& context, const registry::Image& image, const Progress& progress, bool reused)
+{
+    Json json = to_json(image, context.region);
+    json["reused"] = reused;
+    json["stages"] = Json::array();
+    for (const Progress::Timing& timing : progress.timings()) {
+        json["stages"].push_back({{"stage", timing.stage}, {"seconds", timing.elapsed.count()}});
+    }
+    print_result(context, json,
+                 fmt::format("{}  {} {}  signed by account {}, in region {}{}\n", image.id, image.name,
+                             image.version.to_string(), image.owner, context.region,
+                             reused ? " (built before from the same recipe)" : ""));
+}
+
+void build(Context& context, const std::string& file)
+{
+    const recipes::Recipe recipe = recipes::load_recipe(file);
+    const auto region = context.open_region();
+    Progress progress;
+    if (const auto built = region->find(recipe.name, recipe.version, recipe.architecture);
+        built && built->recipe == recipe.digest) {
+        print_image(context, *built, progress, true);
+        return;
+    }
+    require_free_version(*region, recipe.name, recipe.version, recipe.architecture);
+    const signing::Account account = signing::ensure_account(context.paths);
+    const signing::SecretKey key = context.account_key(); // asked for before the long work
+    const Accelerator accelerator = context.accelerator();
+    make_directories(context.paths.work, 0700);
+    WorkFolder::sweep_abandoned(context.paths.work);
+    const WorkFolder work(context.paths.work, "build-");
+    const WorkFolder sockets(context.paths.run, "build-");
+    const builder::DiskSet disks =
+        builder::build(recipe, {accelerator, work.path(), sockets.path()}, progress, context.stop);
+    progress.stage("sign and publish");
+    const registry::Image image = publish(*region, manifest_for(recipe, account.id), disks, key);
+    progress.finish();
+    print_image(context, image, progress, false);
+}
+
+} // namespace
+
+void add_build(CLI::App& app, Context& context)
+{
+    CLI::App* command = app.add_subcommand("build", "Build a recipe into a signed AMI in the region");
+    auto file = std::make_shared<std::string>();
+    command->add_option("recipe", *file, "The recipe, a TOML file (docs/recipe.md)")->required()->type_name("RECIPE");
+    on_run(*command, context, [&context, file] { build(context, *file); });
+}
+
+} // namespace kiln::cli

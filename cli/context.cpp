@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/context.h"
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+#include "recipes/recipe.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <termios.h>
+#include <unistd.h>
+
+namespace kiln::cli
+{
+namespace
+{
+
+// Reads a line from the terminal without showing it.
+std::string ask_passphrase()
+{
+    if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDERR_FILENO) != 1) {
+        throw Error(ErrorKind::permission_denied,
+                    "the account's key is encrypted and there is no terminal to ask for its passphrase",
+                    "set KILN_KEY_PASSPHRASE_FILE to a file that holds it");
+    }
+    termios before{};
+    ::tcgetattr(STDIN_FILENO, &before);
+    termios silent = before;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    fmt::print(stderr, "Passphrase of the account's key: ");
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    std::string passphrase;
+    std::getline(std::cin, passphrase);
+    ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    fmt::print(stderr, "\n");
+    return passphrase;
+}
+
+std::string find_passphrase()
+{
+    if (const char* given = std::getenv("KILN_KEY_PASSPHRASE"); given != nullptr) {
+        return given;
+    }
+    if (const char* file = std::getenv("KILN_KEY_PASSPHRASE_FILE"); file != nullptr) {
+        std::string passphrase = read_file(file, ByteSize(4096));
+        while (passphrase.ends_with('\n') || passphrase.ends_with('\r')) {
+            passphrase.pop_back();
+        }
+        return passphrase;
+    }
+    return ask_passphrase();
+}
+
+Json error_json(const std::exception& error)
+{
+    const auto* ours = dynamic_cast<const Error*>(&error);
+    if (ours == nullptr) {
+        return {{"kind", name_of(ErrorKind::internal)},
+                {"message", printable(error.what())},
+                {"hint", nullptr},
+                {"location", nullptr},
+                {"exit_status", exit_code(ErrorKind::internal)}};
+    }
+    Json json = {{"kind", name_of(ours->kind())},
+                 {"message", printable(ours->what())},
+                 {"hint", ours->hint().empty() ? Json() : Json(printable(ours->hint()))},
+                 {"location", ours->location().empty() ? Json() : Json(ours->location())},
+                 {"exit_status", exit_code(ours->kind())}};
+    if (const auto* recipe = dynamic_cast<const recipes::RecipeError*>(&error)) {
+        json["diagnostics"] = Json::array();
+        for (const recipes::Diagnostic& diagnostic : recipe->diagnostics()) {
+            json["diagnostics"].push_back(
+                {{"line", diagnostic.position.line},
+                 {"column", diagnostic.position.column},
+                 {"path", printable(diagnostic.path)},
+                 {"message", printable(diagnostic.message)},
+                 {"hint", diagnostic.hint.empty() ? Json() : Json(printable(diagnostic.hint))}});
+        }
+    }
+    return json;
+}
+
+} // namespace
+
+std::unique_ptr<registry::Region> Context::open_region() const
+{
+    make_directories(paths.home, 0700);
+    return std::make_unique<registry::Region>(paths.regions / region, region);
+}
+
+Accelerator Context::accelerator() const
+{
+    return find_accelerator(paths, stop).accelerator;
+}
+
+signing::SecretKey Context::account_key() const
+{
+    return signing::load_account_key(paths, find_passphrase);
+}
+
+void on_run(CLI::App& command, Context& context, std::function<void()> action)
+{
+    command.add_flag("--json", context.json, "Print the result as JSON");
+    command.callback(std::move(action));
+}
+
+void print_result(const Context& context, const Json& value, std::string_view text)
+{
+    if (context.json) {
+        fmt::print("{}\n", value.dump(2));
+    } else {
+        fmt::print("{}", text);
+    }
+    if (std::fflush(stdout) != 0) {
+        throw system_error(errno, "writing to standard output");
+    }
+}
+
+void print_error(const Context& context, const std::exception& error)
+{
+    const auto* ours = dynamic_cast<const Error*>(&error);
+    const bool diagnostics = dynamic_cast<const recipes::RecipeError*>(&error) != nullptr;
+    fmt::print(stderr, "{}{}\n", diagnostics ? "" : "kiln: ", printable(error.what()));
+    if (ours != nullptr && !ours->hint().empty()) {
+        fmt::print(stderr, "  {}\n", printable(ours->hint()));
+    }
+    if (context.json) {
+        fmt::print("{}\n", Json{{"error", error_json(error)}}.dump(2));
+    }
+}
+
+} // namespace kiln::cli

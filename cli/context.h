@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every command has at hand, and how commands are registered.
+#pragma once
+
+#include "core/accelerator.h"
+#include "core/json.h"
+#include "core/paths.h"
+#include "registry/region.h"
+#include "signing/account.h"
+
+#include <CLI/CLI.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+
+namespace kiln::cli
+{
+
+struct Context {
+    Paths paths;
+    std::stop_token stop;
+    bool json = false;
+    std::string region = "local";
+    int exit_status = 0; // of a command that ended without an Error
+
+    // The region, made on first use when it is the default one.
+    [[nodiscard]] std::unique_ptr<registry::Region> open_region() const;
+    [[nodiscard]] Accelerator accelerator() const;
+    // The account's key; asks for the passphrase on a terminal when the key is encrypted and neither
+    // KILN_KEY_PASSPHRASE nor KILN_KEY_PASSPHRASE_FILE is set.
+    [[nodiscard]] signing::SecretKey account_key() const;
+};
+
+// Adds --json and makes `action` what the command does.
+void on_run(CLI::App& command, Context& context, std::function<void()> action);
+
+// Prints to standard output: the value when --json was given, else `text`.
+void print_result(const Context& context, const Json& value, std::string_view text);
+
+// Standard error for people; with --json the error object goes to standard output.
+void print_error(const Context& context, const std::exception& error);
+
+// One function a command (or a group of them), each in a file of its own name.
+void add_doctor(CLI::App& app, Context& context);
+void add_build(CLI::App& app, Context& context);
+void add_recipe(CLI::App& app, Context& context);
+void add_image(CLI::App& app, Context& context);
+void add_run(CLI::App& app, Context& context);
+void add_instance(CLI::App& app, Context& context);
+void add_instance_snapshot(CLI::App& instance, Context& context);
+void add_test(CLI::App& app, Context& context);
+void add_key(CLI::App& app, Context& context);
+void add_supervise(CLI::App& app, Context& context);
+void add_version(CLI::App& app, Context& context);
+
+} // namespace kiln::cli

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// kiln image list|show|verify
+#include "cli/context.h"
+#include "cli/publish.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "registry/verified_image.h"
+#include "signing/trust_store.h"
+
+#include <fmt/format.h>
+
+namespace kiln::cli
+{
+namespace
+{
+
+void list(Context& context)
+{
+    const auto region = context.open_region();
+    Json json = Json::array();
+    std::vector<std::vector<std::string>> rows = {{"IMAGE ID", "NAME", "VERSION", "STATE", "SIZE", "CREATED"}};
+    for (const registry::Image& image : region->images()) {
+        json.push_back(to_json(image, context.region));
+        rows.push_back({image.id, image.name, image.version.to_string(), std::string(name_of(image.state)),
+                        to_string(image.stored_size), image.created.substr(0, 10)});
+    }
+    print_result(context, json,
+                 rows.size() == 1 ? "There is no image yet; `kiln build recipes/library/debian-12.toml` makes one.\n"
+                                  : table(rows));
+}
+
+std::string describe(const registry::Image& image, const bundle::Manifest& manifest, const std::string& region)
+{
+    std::vector<std::vector<std::string>> rows = {
+        {"Image ID", image.id},
+        {"Name", image.name},
+        {"Version", image.version.to_string()},
+        {"Description", manifest.description},
+        {"Architecture", manifest.architecture},
+        {"Boot mode", manifest.boot_mode},
+        {"Operating system", manifest.os_name},
+        {"State", std::string(name_of(image.state))},
+        {"Launch permission", image.launch_public ? "public" : "the owner"},
+        {"Owner", image.owner},
+        {"Region", region},
+        {"Created", image.created},
+        {"Manifest", image.manifest.to_string()},
+        {"Root device", manifest.root_device},
+        {"Packages", fmt::format("{} (`--json` lists them)", manifest.software.size())},
+        {"Tests", std::to_string(manifest.tests.size())},
+    };
+    if (manifest.parent) {
+        rows.push_back({"Parent", fmt::format("{} {}", manifest.parent->name, manifest.parent->version.to_string())});
+    }
+    if (manifest.source.instance) {
+        rows.push_back({"Snapshot of", fmt::format("{} ({}-consistent)", *manifest.source.instance,
+                                                   manifest.source.consistency.value_or("crash"))});
+    }
+    std::string text = table(rows) + "\n";
+    std::vector<std::vector<std::string>> volumes = {{"DEVICE", "SIZE", "FILE SYSTEM", "MOUNT", "LAYERS", "STORED"}};
+    for (const bundle::BlockDeviceMapping& mapping : manifest.block_devices) {
+        ByteSize stored;
+        for (const bundle::LayerReference& layer : mapping.layers) {
+            stored = stored + layer.size;
+        }
+        volumes.push_back({mapping.device, to_string(mapping.size), mapping.filesystem, mapping.mount,
+                           std::to_string(mapping.layers.size()), to_string(stored)});
+    }
+    return text + table(volumes);
+}
+
+void show(Context& context, const std::string& reference)
+{
+    const auto region = context.open_region();
+    const registry::Image image = region->resolve(reference);
+    const bundle::Manifest manifest = region->load_manifest(image);
+    Json json = to_json(image, context.region);
+    json["ami"] = bundle::to_json(manifest);
+    print_result(context, json, describe(image, manifest, context.region));
+}
+
+void verify_image(Context& context, const std::string& reference)
+{
+    const auto region = context.open_region();
+    const registry::Image image = region->resolve(reference);
+    const signing::Account account = signing::ensure_account(context.paths);
+    const registry::Decision decision =
+        registry::decide(*region, image, signing::TrustStore(context.paths.trust), account.id);
+    Json checks = Json::array();
+    std::string text;
+    for (const registry::Check& check : decision.checks) {
+        checks.push_back({{"name", check.name}, {"passed", check.passed}, {"detail", check.detail}});
+        text += fmt::format("{}  {}: {}\n", check.passed ? "ok  " : "FAIL", check.name, printable(check.detail, false));
+    }
+    text +=
+        fmt::format("{} {} {}\n", image.id, image.name,
+                    decision.passed() ? "is verified: it may be launched" : "is NOT verified: it won't be launched");
+    print_result(context, {{"image_id", image.id}, {"verified", decision.passed()}, {"checks", checks}}, text);
+    if (!decision.passed()) {
+        context.exit_status = exit_code(ErrorKind::untrusted);
+    }
+}
+
+} // namespace
+
+void add_image(CLI::App& app, Context& context)
+{
+    CLI::App* image = app.add_subcommand("image", "List, show and verify AMIs");
+    image->require_subcommand(1);
+    CLI::App* list_command = image->add_subcommand("list", "The AMIs of the region, newest first");
+    on_run(*list_command, context, [&context] { list(context); });
+
+    auto reference = std::make_shared<std::string>();
+    const auto add = [&](const char* name, const char* description, void (*action)(Context&, const std::string&)) {
+        CLI::App* command = image->add_subcommand(name, description);
+        command->add_option("image", *reference, "An id, NAME (the newest), NAME@1.2.3 or NAME@1.2.x")
+            ->required()
+            ->type_name("AMI");
+        on_run(*command, context, [&context, reference, action] { action(context, *reference); });
+    };
+    add("show", "All about one AMI", show);
+    add("verify", "Check signature, digests, trust and permission, as a launch does", verify_image);
+}
+
+} // namespace kiln::cli

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/launch_image.h"
+
+#include "launcher/launch.h"
+#include "registry/verified_image.h"
+#include "signing/trust_store.h"
+
+#include <fmt/format.h>
+
+namespace kiln::cli
+{
+
+launcher::Instance launch_image(const Context& context, const std::string& reference, const std::string& type,
+                                const std::optional<std::string>& name, Progress& progress)
+{
+    const launcher::InstanceType instance_type = launcher::find_instance_type(type);
+    const auto region = context.open_region();
+    const registry::Image image = region->resolve(reference);
+    const signing::Account account = signing::ensure_account(context.paths);
+
+    progress.stage(fmt::format("verify {} {}", image.name, image.version.to_string()));
+    const registry::VerifiedImage verified =
+        registry::verify(*region, image, signing::TrustStore(context.paths.trust), account.id);
+
+    progress.stage(fmt::format("launch {} as {}", image.id, instance_type.name));
+    return launcher::launch(context.paths, verified,
+                            {.type = instance_type, .accelerator = context.accelerator(), .name = name}, context.stop);
+}
+
+std::chrono::seconds ready_timeout(const launcher::Instance& instance)
+{
+    return instance.accelerator == Accelerator::kvm ? std::chrono::seconds(120) : std::chrono::seconds(600);
+}
+
+} // namespace kiln::cli

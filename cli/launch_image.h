@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// From an AMI reference to a running instance: resolve, verify, launch. `run` and `test` share it.
+#pragma once
+
+#include "cli/context.h"
+#include "core/progress.h"
+#include "launcher/instance.h"
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+namespace kiln::cli
+{
+
+[[nodiscard]] launcher::Instance launch_image(const Context& context, const std::string& reference,
+                                              const std::string& type, const std::optional<std::string>& name,
+                                              Progress& progress);
+
+// How long a guest may take until it is ready: TCG is some ten times slower than KVM.
+[[nodiscard]] std::chrono::seconds ready_timeout(const launcher::Instance& instance);
+
+} // namespace kiln::cli

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// kiln run AMI, and the hidden `kiln supervise ID` that it starts.
+#include "cli/context.h"
+#include "cli/instance_text.h"
+#include "cli/launch_image.h"
+#include "core/error.h"
+#include "core/progress.h"
+#include "launcher/launch.h"
+
+#include <fmt/format.h>
+
+namespace kiln::cli
+{
+namespace
+{
+
+struct RunOptions {
+    std::string image;
+    std::string type = "t3.small";
+    std::string name;
+    bool wait = false;
+    bool quiet = false;
+};
+
+void run_image(Context& context, const RunOptions& options)
+{
+    Progress progress(options.quiet);
+    launcher::Instance instance =
+        launch_image(context, options.image, options.type,
+                     options.name.empty() ? std::nullopt : std::optional(options.name), progress);
+    if (options.wait) {
+        progress.stage("wait until the guest is ready");
+        const std::string word =
+            launcher::wait_until_ready(context.paths, instance, ready_timeout(instance), context.stop);
+        progress.finish();
+        progress.note(fmt::format("the guest says: {}", word));
+    } else {
+        progress.finish();
+    }
+    instance = launcher::resolve_instance(context.paths, instance.id);
+    print_result(context, to_json(instance), options.quiet ? instance.id + "\n" : how_to_reach(instance));
+}
+
+} // namespace
+
+void add_run(CLI::App& app, Context& context)
+{
+    CLI::App* command = app.add_subcommand("run", "Launch an AMI as an instance");
+    auto options = std::make_shared<RunOptions>();
+    command->add_option("image", options->image, "An id, NAME (the newest), NAME@1.2.3 or NAME@1.2.x")
+        ->required()
+        ->type_name("AMI");
+    command->add_option("--type", options->type, "Instance type, t3.nano to t3.xlarge")
+        ->capture_default_str()
+        ->type_name("TYPE");
+    command->add_option("--name", options->name, "A name for the instance, to use instead of its id")
+        ->type_name("NAME");
+    command->add_flag("--wait", options->wait, "Return when the guest says that it is up");
+    command->add_flag("-q,--quiet", options->quiet, "Print just the instance's id");
+    on_run(*command, context, [&context, options] { run_image(context, *options); });
+}
+
+void add_supervise(CLI::App& app, Context& context)
+{
+    CLI::App* command = app.add_subcommand("supervise", "Run an instance's supervisor (started by `kiln run`)");
+    command->group(""); // hidden
+    auto id = std::make_shared<std::string>();
+    command->add_option("instance", *id)->required();
+    command->callback([&context, id] { context.exit_status = launcher::supervise(context.paths, *id); });
+}
+
+} // namespace kiln::cli
