@@ -65,6 +65,7 @@ BlockServer::BlockServer(const std::vector<fs::path>& layers, const fs::path& to
 void BlockServer::stop()
 {
     daemon_->stop();
+    fs::remove(socket_); // the daemon leaves it
 }
 
 } // namespace kiln::builder

@@ -41,14 +41,12 @@ rm -f "$root"/etc/apt/apt.conf.d/00mmdebstrap "$root"/etc/hostname "$root"/var/l
 if [ ! -L "$root"/etc/resolv.conf ]; then rm -f "$root"/etc/resolv.conf; fi
 : > "$root"/etc/machine-id
 unshare --mount sh -euc '
-view=$(mktemp -d)
+view=$1/mnt
 mount --bind "$1" "$view"
 rm -rf "$view"/run/* "$view"/tmp/* "$view"/tmp/.[!.]*
 status=0
 mke2fs -q -F -t ext4 -L root -U "$KILN_UUID" -d "$view" -E "offset=$KILN_OFFSET,nodiscard" /proc/self/fd/9 "$KILN_KIB"k || status=$?
 echo "kiln: the tree has $(du -sxk "$view" | cut -f1) KiB" >&2
-umount "$view"
-rmdir "$view"
 exit $status
 ' sh "$root"
 )";

@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Bad input and faults: each ends with its documented status, a message that says what to do, and
+# nothing half-made.
+. "$(dirname "$0")/lib.sh"
+need mmdebstrap qemu-img jq
+library=$source_dir/recipes/library/debian-12.toml
+images_before=$("$kiln" image list --json | jq length)
+
+# recipe NAME SED...: the library's recipe under another name, edited.
+recipe() {
+    local file=$scratch/$1.toml
+    sed "s/^name = .*/name = \"$1\"/" "$library" | sed "${@:2}" >"$file"
+    echo "$file"
+}
+
+say "usage"
+expect 2 "$kiln" bild
+expect 2 "$kiln" build
+expect 2 "$kiln" run debian-12 --typo
+expect 9 "$kiln" run debian-13
+contains "debian-12"
+expect 9 "$kiln" run debian-12 --type t3.smal
+contains "t3.small"
+expect 9 "$kiln" instance terminate i-00000000000000000
+expect 9 "$kiln" build "$scratch/none.toml"
+
+say "every error of a recipe at once"
+expect 3 "$kiln" build "$(recipe wrong -e 's/^architecture = .*/architecture = "z80"/' -e 's/^version = .*/version = 1/')"
+contains "architecture"
+contains "version"
+contains "2 errors"
+
+say "a missing program"
+tools=$scratch/tools
+mkdir "$tools"
+for program in sh env qemu-img qemu-system-x86_64; do ln -s "$(command -v $program)" "$tools/"; done
+if [ ! -e /usr/sbin/mmdebstrap ] && [ ! -e /sbin/mmdebstrap ]; then
+    expect 4 env PATH="$tools" "$kiln" build "$(recipe no-tool)"
+    contains "apt-get install"
+    expect 4 env PATH="$tools" "$kiln" doctor
+    contains "apt-get install mmdebstrap"
+fi
+
+say "a package that does not exist"
+expect 7 "$kiln" build "$(recipe no-package -e 's/"openssh-server",/"openssh-server", "openssh-sever",/')"
+contains "openssh-sever"
+
+say "no network"
+expect 6 "$kiln" build "$(recipe no-network -e 's|^suite = .*|&\nmirror = "http://127.0.0.1:9/"|')"
+
+say "no disk space"
+small=$scratch/small
+mkdir "$small"
+expect 5 unshare -rm sh -c 'mount -t tmpfs -o size=64m tmpfs "$1" && KILN_HOME=$1/home "$2" build "$3"' - "$small" "$kiln" "$library"
+contains "free"
+
+say "a volume that is too small"
+expect 3 "$kiln" build "$(recipe too-small -e 's/^size = .*/size = "512MiB"/' -e 's/^packages = \[/packages = ["gcc", "clang",/')"
+contains "storage[0].size"
+
+say "a run step that fails"
+printf '\n[[step]]\nrun = "echo about to fail; exit 9"\n' >"$scratch/tail"
+file=$(recipe failing-step)
+cat "$scratch/tail" >>"$file"
+expect 8 "$kiln" build "$file"
+contains "failing-step.toml:"
+contains "about to fail"
+contains "status 9"
+
+say "Ctrl-C leaves no process and no AMI"
+for after in 5 45; do
+    "$kiln" build "$(recipe interrupted)" >"$scratch/log" 2>&1 &
+    pid=$!
+    sleep $after
+    kill -INT $pid
+    status=0
+    wait $pid || status=$?
+    equals "$status" 130
+    nothing_runs "$KILN_HOME/work"
+    nothing_left_in_work
+done
+
+say "a SIGKILL leaves no AMI, and the next build sweeps its folder"
+"$kiln" build "$(recipe killed)" >"$scratch/log" 2>&1 &
+pid=$!
+sleep 3
+kill -KILL $pid
+wait $pid || true
+nothing_runs "$KILN_HOME/work"
+
+equals "$("$kiln" image list --json | jq length)" "$images_before"

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bundle/manifest.h"
+
+#include "core/error.h"
+#include "tests/support/golden.h"
+#include "tests/unit/bundle/sample_manifest.h"
+
+#include <gmock/gmock.h>
+
+namespace kiln::bundle
+{
+namespace
+{
+
+using test::sample_manifest;
+
+std::string complaint_about(const Json& json)
+{
+    try {
+        static_cast<void>(manifest_from_json(json));
+    } catch (const Error& error) {
+        EXPECT_EQ(ErrorKind::untrusted, error.kind());
+        return error.message();
+    }
+    return "accepted";
+}
+
+TEST(Manifest, IsWrittenAsItsGoldenFile)
+{
+    test::expect_golden("bundle/manifest.json", canonical_json(to_json(sample_manifest())) + "\n");
+}
+
+TEST(Manifest, WritesNullForWhatIsNotThere)
+{
+    Manifest manifest = sample_manifest();
+    manifest.parent.reset();
+    manifest.source = {"recipe", std::nullopt, std::nullopt, std::nullopt};
+    manifest.block_devices.resize(1);
+    manifest.block_devices[0].filesystem.clear();
+    manifest.block_devices[0].mount.clear();
+    manifest.tests.clear();
+    manifest.tags.clear();
+    manifest.software.clear();
+    test::expect_golden("bundle/manifest-minimal.json", canonical_json(to_json(manifest)) + "\n");
+    EXPECT_EQ(to_json(manifest), to_json(manifest_from_json(to_json(manifest))));
+}
+
+TEST(Manifest, ReadsWhatItWrote)
+{
+    const Json json = to_json(sample_manifest());
+    EXPECT_EQ(json, to_json(manifest_from_json(parse_json(canonical_json(json), "manifest"))));
+}
+
+TEST(Manifest, NeedsEveryField)
+{
+    const Json whole = to_json(sample_manifest());
+    for (const auto& [key, value] : whole.items()) {
+        Json json = whole;
+        json.erase(key);
+        EXPECT_THAT(complaint_about(json), ::testing::StartsWith("manifest: " + key + ": is missing")) << key;
+    }
+}
+
+TEST(Manifest, RefusesANewerSchemaWithTheReason)
+{
+    Json json = to_json(sample_manifest());
+    json["schema"] = 2;
+    json["something_new"] = true;
+    EXPECT_EQ("manifest: schema 2 was made by a newer Kiln; this one reads up to 1", complaint_about(json));
+    json["schema"] = 0;
+    EXPECT_EQ("manifest: schema: 0 does not exist", complaint_about(json));
+}
+
+struct Hostile {
+    const char* pointer;
+    Json value;
+    const char* complaint;
+};
+
+TEST(Manifest, RefusesHostileFields)
+{
+    const std::string bell(1, '\a');
+    const std::string long_text(70'000, 'a');
+    const std::int64_t too_large = (std::int64_t{64} << 40U) + 512;
+    const std::vector<Hostile> table{
+        {"/name", "../../x", "manifest: name: is not an image name"},
+        {"/name", "-rf", "manifest: name: is not an image name"},
+        {"/name", 7, "manifest: name: is not a string"},
+        {"/name", "ami-0123456789abcdef0", "manifest: name: is not an image name"},
+        {"/version", "1.2", "manifest: version: is not a version like 1.2.3"},
+        {"/description", "red\x1b[31m", "manifest: description: holds a control character"},
+        {"/description", std::string("a\0b", 3), "manifest: description: holds a control character"},
+        {"/description", long_text, "manifest: description: is longer than 4096 bytes"},
+        {"/architecture", "z80", "manifest: architecture: is not one of the known values"},
+        {"/boot_mode", "", "manifest: boot_mode: is not one of the known values"},
+        {"/os", Json::array(), "manifest: os: is not an object"},
+        {"/os/name", bell, "manifest: os.name: holds a control character"},
+        {"/os/extra", 1, "manifest: os.extra: is not a field that this version of Kiln knows"},
+        {"/extra", nullptr, "manifest: extra: is not a field that this version of Kiln knows"},
+        {"/root_device_name", "/dev/vdc", "manifest: block_device_mappings: does not begin with the root device"},
+        {"/root_device_name", "/etc/passwd", "manifest: root_device_name: is not a device from /dev/vda to /dev/vdz"},
+        {"/block_device_mappings", Json::array(),
+         "manifest: block_device_mappings: does not begin with the root device"},
+        {"/block_device_mappings", Json(std::vector<int>(27)),
+         "manifest: block_device_mappings: has more than 26 elements"},
+        {"/block_device_mappings/0/device", "/dev/vdA",
+         "manifest: block_device_mappings[0].device: is not a device from /dev/vda to /dev/vdz"},
+        {"/block_device_mappings/1/device", "/dev/vda", "manifest: block_device_mappings: names /dev/vda twice"},
+        {"/block_device_mappings/0/size", 0,
+         "manifest: block_device_mappings[0].size: is not between 512 and 70368744177664"},
+        {"/block_device_mappings/0/size", -512,
+         "manifest: block_device_mappings[0].size: is not between 512 and 70368744177664"},
+        {"/block_device_mappings/0/size", too_large,
+         "manifest: block_device_mappings[0].size: is not between 512 and 70368744177664"},
+        {"/block_device_mappings/0/size", UINT64_MAX,
+         "manifest: block_device_mappings[0].size: is not between 512 and 70368744177664"},
+        {"/block_device_mappings/0/size", 513,
+         "manifest: block_device_mappings[0].size: is not a multiple of 512 bytes"},
+        {"/block_device_mappings/0/size", 1e9, "manifest: block_device_mappings[0].size: is not an integer"},
+        {"/block_device_mappings/0/filesystem", "ext4,x=y",
+         "manifest: block_device_mappings[0].filesystem: is not the name of a file system"},
+        {"/block_device_mappings/0/mount", "/a/../b",
+         "manifest: block_device_mappings[0].mount: is not an absolute path without \".\" and \"..\""},
+        {"/block_device_mappings/0/mount", "a",
+         "manifest: block_device_mappings[0].mount: is not an absolute path without \".\" and \"..\""},
+        {"/block_device_mappings/0/delete_on_termination", 1,
+         "manifest: block_device_mappings[0].delete_on_termination: is not true or false"},
+        {"/block_device_mappings/0/layers", Json::array(), "manifest: block_device_mappings[0].layers: is empty"},
+        {"/block_device_mappings/0/layers", Json(std::vector<int>(129)),
+         "manifest: block_device_mappings[0].layers: has more than 128 elements"},
+        {"/block_device_mappings/0/layers/0/digest", "sha256:../../../etc/passwd",
+         "manifest: block_device_mappings[0].layers[0].digest: is not \"sha256:\" and 64 lower-case hexadecimal "
+         "digits"},
+        {"/block_device_mappings/0/layers/0/size", 0,
+         "manifest: block_device_mappings[0].layers[0].size: is not between 1 and 70368744177664"},
+        {"/block_device_mappings/0/layers/1/size", 7, "manifest: block_device_mappings: gives one layer two sizes"},
+        {"/launch_permissions/public", "yes", "manifest: launch_permissions.public: is not true or false"},
+        {"/software", Json(std::vector<int>(100'001)), "manifest: software: has more than 100000 elements"},
+        {"/software/1/version", "", "manifest: software[1].version: is empty"},
+        {"/software/0/name", "a\nb", "manifest: software[0].name: holds a control character"},
+        {"/parent/name", "..", "manifest: parent.name: is not an image name"},
+        {"/parent/manifest", "sha512:00",
+         "manifest: parent.manifest: is not \"sha256:\" and 64 lower-case hexadecimal digits"},
+        {"/source/kind", "thin air", "manifest: source.kind: is not one of the known values"},
+        {"/source/instance", "i-1", "manifest: source.instance: is not an instance id"},
+        {"/source/instance", nullptr,
+         "manifest: source.kind: does not go with instance and consistency, which only an instance has"},
+        {"/source/consistency", "hope", "manifest: source.consistency: is not one of the known values"},
+        {"/created", "2026-02-30T00:00:00Z", "manifest: created: is not a time like 2026-11-23T17:44:58Z"},
+        {"/created", "2026-02-03T24:00:00Z", "manifest: created: is not a time like 2026-11-23T17:44:58Z"},
+        {"/created", "yesterday", "manifest: created: is not a time like 2026-11-23T17:44:58Z"},
+        {"/owner", "12345678901x", "manifest: owner: is not an account of 12 digits"},
+        {"/tags/stage", 1, "manifest: tags.stage: is not a string"},
+        {"/tests/0/command", "", "manifest: tests[0].command: is empty"},
+        {"/tests/0/status", 256, "manifest: tests[0].status: is not between 0 and 255"},
+        {"/tests/0/pattern", "x", "manifest: tests[0].pattern: is not null, though this kind of test has none"},
+        {"/tests/1/pattern", "", "manifest: tests[1].pattern: is empty"},
+        {"/tests/1/timeout_seconds", 0, "manifest: tests[1].timeout_seconds: is not between 1 and 86400"},
+    };
+    for (const Hostile& hostile : table) {
+        Json json = to_json(sample_manifest());
+        json[Json::json_pointer(hostile.pointer)] = hostile.value;
+        EXPECT_EQ(hostile.complaint, complaint_about(json))
+            << hostile.pointer << " = " << hostile.value.dump().substr(0, 80);
+    }
+}
+
+TEST(Manifest, RefusesHostileKeys)
+{
+    Json json = to_json(sample_manifest());
+    json["tags"][std::string("\x1b]0;", 4)] = "x";
+    EXPECT_EQ("manifest: tags.key: holds a control character", complaint_about(json));
+    Json other = to_json(sample_manifest());
+    other[std::string("\x1b[2J")] = 1;
+    EXPECT_EQ("manifest: \\x1b[2J: is not a field that this version of Kiln knows", complaint_about(other));
+    Json many = to_json(sample_manifest());
+    for (int i = 0; i < 51; ++i) {
+        many["tags"]["t" + std::to_string(i)] = "";
+    }
+    EXPECT_EQ("manifest: tags: has more than 50 tags", complaint_about(many));
+}
+
+TEST(Manifest, RefusesWhatIsNoObject)
+{
+    for (const Json& json : {Json(nullptr), Json(1), Json("x"), Json::array({1}), Json::object()}) {
+        EXPECT_EQ("manifest: schema: is missing or not an integer", complaint_about(json));
+    }
+}
+
+TEST(Manifest, AcceptsTheLimits)
+{
+    Manifest manifest = sample_manifest();
+    manifest.block_devices.clear();
+    for (char letter = 'a'; letter <= 'z'; ++letter) {
+        BlockDeviceMapping mapping{std::string("/dev/vd") + letter, gibibytes(65'536), "", "", true, {}};
+        mapping.layers.assign(128, {digest_of("x"), ByteSize(1)});
+        manifest.block_devices.push_back(std::move(mapping));
+    }
+    manifest.software.assign(100'000, {"a", "1", ""});
+    EXPECT_EQ(26U, manifest_from_json(to_json(manifest)).block_devices.size());
+}
+
+TEST(ImageName, KnowsGoodFromBad)
+{
+    for (const char* good : {"abc", "debian-12", "a.b_c-d", "0ad", "web.v2"}) {
+        EXPECT_TRUE(is_image_name(good)) << good;
+    }
+    const std::string too_long(129, 'a');
+    const std::vector<std::string> table{"",
+                                         "ab",
+                                         "-abc",
+                                         "abc-",
+                                         ".abc",
+                                         "a..b",
+                                         "Abc",
+                                         "a b",
+                                         "a/b",
+                                         "a\nb",
+                                         "abс" /* Cyrillic */,
+                                         "a@b",
+                                         "ami-0123456789abcdef0",
+                                         too_long,
+                                         std::string("a\0b", 3)};
+    for (const std::string& bad : table) {
+        EXPECT_FALSE(is_image_name(bad)) << bad;
+    }
+}
+
+} // namespace
+} // namespace kiln::bundle
