@@ -1,2 +1,125 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bundle/manifest.h"
+
+#include "core/random.h"
+
+#include <algorithm>
+
+namespace kiln::bundle
+{
+namespace
+{
+
+template <typename T> Json or_null(const std::optional<T>& value)
+{
+    return value ? Json(*value) : Json(nullptr);
+}
+
+Json text_or_null(const std::string& text)
+{
+    return text.empty() ? Json(nullptr) : Json(text);
+}
+
+Json to_json(const Test& test)
+{
+    const bool run = test.kind == "run";
+    return {{"name", test.name},
+            {"kind", test.kind},
+            {"command", run ? Json(test.command) : Json(nullptr)},
+            {"status", run ? Json(test.status) : Json(nullptr)},
+            {"output", run ? or_null(test.output) : Json(nullptr)},
+            {"pattern", run ? Json(nullptr) : Json(test.pattern)},
+            {"timeout_seconds", test.timeout_seconds}};
+}
+
+Json to_json(const BlockDeviceMapping& mapping)
+{
+    Json layers = Json::array();
+    for (const LayerReference& layer : mapping.layers) {
+        layers.push_back({{"digest", layer.digest.to_string()}, {"size", layer.size.bytes()}});
+    }
+    return {{"device", mapping.device},
+            {"size", mapping.size.bytes()},
+            {"filesystem", text_or_null(mapping.filesystem)},
+            {"mount", text_or_null(mapping.mount)},
+            {"delete_on_termination", mapping.delete_on_termination},
+            {"layers", std::move(layers)}};
+}
+
+Json to_json(const std::optional<Parent>& parent)
+{
+    if (!parent) {
+        return nullptr;
+    }
+    return {
+        {"name", parent->name}, {"version", parent->version.to_string()}, {"manifest", parent->manifest.to_string()}};
+}
+
+Json to_json(const Source& source)
+{
+    return {{"kind", source.kind},
+            {"recipe", source.recipe ? Json(source.recipe->to_string()) : Json(nullptr)},
+            {"instance", or_null(source.instance)},
+            {"consistency", or_null(source.consistency)}};
+}
+
+Json to_json(const std::vector<Software>& software)
+{
+    Json packages = Json::array();
+    for (const Software& package : software) {
+        packages.push_back(
+            {{"name", package.name}, {"version", package.version}, {"architecture", package.architecture}});
+    }
+    return packages;
+}
+
+bool is_lower_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+} // namespace
+
+Json to_json(const Manifest& manifest)
+{
+    Json devices = Json::array();
+    for (const BlockDeviceMapping& mapping : manifest.block_devices) {
+        devices.push_back(to_json(mapping));
+    }
+    Json tests = Json::array();
+    for (const Test& test : manifest.tests) {
+        tests.push_back(to_json(test));
+    }
+    return {
+        {"schema", manifest_schema},
+        {"name", manifest.name},
+        {"version", manifest.version.to_string()},
+        {"description", manifest.description},
+        {"architecture", manifest.architecture},
+        {"boot_mode", manifest.boot_mode},
+        {"os",
+         {{"distribution", manifest.os_distribution}, {"version", manifest.os_version}, {"name", manifest.os_name}}},
+        {"root_device_name", manifest.root_device},
+        {"block_device_mappings", std::move(devices)},
+        {"launch_permissions", {{"public", manifest.launch_public}}},
+        {"software", to_json(manifest.software)},
+        {"parent", to_json(manifest.parent)},
+        {"source", to_json(manifest.source)},
+        {"created", manifest.created},
+        {"tags", Json(manifest.tags)},
+        {"owner", manifest.owner},
+        {"tests", std::move(tests)}};
+}
+
+bool is_image_name(std::string_view name)
+{
+    if (name.size() < 3 || name.size() > 128 || is_resource_id("ami-", name)) {
+        return false;
+    }
+    const bool known = std::all_of(name.begin(), name.end(),
+                                   [](char c) { return is_lower_alphanumeric(c) || c == '-' || c == '.' || c == '_'; });
+    return known && is_lower_alphanumeric(name.front()) && is_lower_alphanumeric(name.back()) &&
+           name.find("..") == std::string_view::npos;
+}
+
+} // namespace kiln::bundle

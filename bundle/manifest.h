@@ -9,6 +9,7 @@
 #include "core/semantic_version.h"
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -82,6 +83,7 @@ struct Manifest {
     std::string created; // ISO 8601
     std::string owner;   // account, 12 digits
     std::vector<Test> tests;
+    std::map<std::string, std::string> tags;
 };
 
 [[nodiscard]] Json to_json(const Manifest& manifest);
@@ -91,7 +93,7 @@ struct Manifest {
 [[nodiscard]] Manifest manifest_from_json(const Json& json);
 
 // Lower-case letters, digits and inner "-", "." and "_"; 3 to 128 characters, as EC2 AMI names but
-// stricter: no path, option or confusable character can hide in one.
+// stricter: no path, option, AMI id or confusable character can hide in one.
 [[nodiscard]] bool is_image_name(std::string_view name);
 
 } // namespace kiln::bundle

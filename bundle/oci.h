@@ -20,6 +20,13 @@ inline constexpr std::string_view disk_layer_type = "application/vnd.kiln.disk.l
 inline constexpr std::string_view signature_artifact_type = "application/vnd.kiln.signature.v1+json";
 inline constexpr std::string_view dsse_type = "application/vnd.dsse.envelope.v1+json";
 inline constexpr std::string_view oci_manifest_type = "application/vnd.oci.image.manifest.v1+json";
+inline constexpr std::string_view oci_empty_type = "application/vnd.oci.empty.v1+json";
+inline constexpr std::string_view oci_empty_blob = "{}"; // the config blob of a signature manifest
+
+// Annotations of an index entry. Other tools find an image by its reference name; the subject spares
+// find_signatures from reading the signatures of other images.
+inline constexpr std::string_view reference_name_annotation = "org.opencontainers.image.ref.name";
+inline constexpr std::string_view subject_annotation = "vnd.kiln.subject";
 
 struct Descriptor {
     std::string media_type;
@@ -40,6 +47,14 @@ struct AmiOciManifest {
 };
 [[nodiscard]] AmiOciManifest parse_ami_oci_manifest(std::string_view bytes);
 
+// What a signature manifest names; `config` is always the empty blob. Throws Error{untrusted}.
+struct SignatureOciManifest {
+    Descriptor config;
+    Descriptor envelope;
+    Descriptor subject;
+};
+[[nodiscard]] SignatureOciManifest parse_signature_oci_manifest(std::string_view bytes);
+
 // An OCI image layout folder. Safe for many readers and writers at once; callers that change the
 // index hold the region's lock.
 class Layout
@@ -48,21 +63,30 @@ public:
     // Opens `folder`; creates an empty layout there when `create`. Throws Error{not_found, io}.
     Layout(std::filesystem::path folder, bool create);
 
-    // Stores bytes under their digest; a blob that is there already is kept.
-    Descriptor put(std::string_view bytes, std::string_view media_type) const;
-    // Moves the finished file `from` (same file system) in. Computes its digest.
-    Descriptor put_file(const std::filesystem::path& from, std::string_view media_type) const;
+    // Stores bytes under their digest; an intact blob that is there already is kept, a damaged one
+    // is replaced. Throws Error{io, no_space}.
+    [[nodiscard]] Descriptor put(std::string_view bytes, std::string_view media_type) const;
+    // Moves the finished file `from` (same file system, not a symbolic link) in, after making it
+    // read-only and computing its digest. It heals a damaged blob of that digest.
+    [[nodiscard]] Descriptor put_file(const std::filesystem::path& from, std::string_view media_type) const;
 
     [[nodiscard]] std::filesystem::path blob_path(const Digest& digest) const;
     // The blob's bytes after checking them against `digest`; throws Error{untrusted, not_found}.
     [[nodiscard]] std::string read_verified(const Digest& digest, ByteSize limit = mebibytes(16)) const;
 
-    // Adds a manifest to index.json, with annotations (string to string). Idempotent.
+    // Adds a manifest to index.json, with annotations (string to string). Idempotent. An older entry
+    // with the same reference name loses that name, as the OCI tools have it.
     void add_to_index(const Descriptor& manifest, std::string_view artifact_type, const Json& annotations) const;
-    // The digests of the signature manifests whose subject is `manifest`.
+    // The digests of the signature manifests whose subject is `manifest`; a damaged one that the
+    // index gives this subject is among them, so that the caller meets the damage.
     [[nodiscard]] std::vector<Digest> find_signatures(const Digest& manifest) const;
 
+    // Removes what killed writers left half-written. The caller holds the region's lock.
+    void sweep_abandoned() const;
+
 private:
+    [[nodiscard]] Json load_index() const;
+
     std::filesystem::path folder_;
 };
 

@@ -1,2 +1,155 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/region.h"
+
+#include "core/error.h"
+#include "core/files.h"
+#include "core/random.h"
+#include "core/text.h"
+#include "registry/region_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kiln::registry
+{
+namespace fs = std::filesystem;
+namespace
+{
+
+fs::path catalogue_file(const fs::path& folder)
+{
+    return folder / "catalogue.sqlite";
+}
+
+// The layout's own file is the last that is written: where it is, all the others have to be.
+void make_region(const fs::path& folder)
+{
+    make_directories(folder);
+    sync_directory(folder.parent_path());
+    const FileLock lock(lock_file(folder), FileLock::Wait::block);
+    if (!fs::exists(folder / "oci-layout")) {
+        const Catalogue catalogue(catalogue_file(folder), Catalogue::Missing::create);
+        const bundle::Layout layout(folder, true);
+    }
+}
+
+Error unknown_id(std::string_view id, const std::string& region, const std::vector<Image>& images)
+{
+    std::vector<std::string_view> ids;
+    ids.reserve(images.size());
+    for (const Image& image : images) {
+        ids.emplace_back(image.id);
+    }
+    const auto near = near_miss(id, ids);
+    return {ErrorKind::not_found, fmt::format("there is no image {} in region {}", id, region),
+            near ? fmt::format("did you mean {}?", *near) : "`kiln image list` shows what is there"};
+}
+
+Error unknown_name(std::string_view name, const std::string& region, const std::vector<Image>& images)
+{
+    std::vector<std::string_view> names;
+    names.reserve(images.size());
+    for (const Image& image : images) {
+        names.emplace_back(image.name);
+    }
+    const auto near = near_miss(name, names);
+    return {ErrorKind::not_found, fmt::format("there is no image named {} in region {}", name, region),
+            near ? fmt::format("did you mean {}?", *near) : "`kiln image list` shows what is there"};
+}
+
+Error unknown_version(std::string_view name, std::string_view version, const std::string& region,
+                      const std::vector<Image>& images)
+{
+    constexpr std::size_t shown = 5;
+    std::vector<std::string> versions;
+    for (const Image& image : images) {
+        const std::string text = image.version.to_string();
+        if (versions.size() < shown && (versions.empty() || versions.back() != text)) {
+            versions.push_back(text);
+        }
+    }
+    return {ErrorKind::not_found, fmt::format("{} has no version {} in region {}", name, version, region),
+            fmt::format("the newest there: {}", join(versions, ", "))};
+}
+
+Error malformed(std::string_view reference)
+{
+    return {ErrorKind::usage, fmt::format("\"{}\" does not name an image", printable(reference.substr(0, 200), false)),
+            "write an id like ami-0123456789abcdef0, a name, name@1.2.3 or name@1.2.x"};
+}
+
+} // namespace
+
+Region::Region(fs::path folder, std::string name)
+{
+    if (!fs::exists(folder / "oci-layout")) {
+        make_region(folder);
+    }
+    bundle::Layout layout(folder, false);
+    Catalogue catalogue(catalogue_file(folder), Catalogue::Missing::refuse);
+    state_ =
+        std::make_unique<State>(State{std::move(folder), std::move(name), std::move(layout), std::move(catalogue)});
+}
+
+Region::~Region() = default;
+
+const std::string& Region::name() const noexcept
+{
+    return state_->name;
+}
+
+const bundle::Layout& Region::layout() const noexcept
+{
+    return state_->layout;
+}
+
+std::vector<Image> Region::images() const
+{
+    return state_->catalogue.images();
+}
+
+std::optional<Image> Region::find(std::string_view name, const SemanticVersion& version,
+                                  std::string_view architecture) const
+{
+    return state_->catalogue.find(name, version, architecture);
+}
+
+Image Region::resolve(std::string_view reference) const
+{
+    if (is_resource_id("ami-", reference)) {
+        auto image = state_->catalogue.find_id(reference);
+        return image ? *std::move(image) : throw unknown_id(reference, name(), images());
+    }
+    const std::size_t at = reference.find('@');
+    const std::string_view wanted = reference.substr(0, at);
+    const std::string_view version = at == std::string_view::npos ? "x.x.x" : reference.substr(at + 1);
+    const auto pattern = parse_version_pattern(version);
+    if (!bundle::is_image_name(wanted) || !pattern) {
+        throw malformed(reference);
+    }
+    const std::vector<Image> candidates = state_->catalogue.images_named(wanted);
+    if (candidates.empty()) {
+        throw unknown_name(wanted, name(), images());
+    }
+    const auto found = std::find_if(candidates.begin(), candidates.end(),
+                                    [&](const Image& image) { return pattern->matches(image.version); });
+    if (found == candidates.end()) {
+        throw unknown_version(wanted, version, name(), candidates);
+    }
+    return *found;
+}
+
+bundle::Manifest Region::load_manifest(const Image& image) const
+{
+    try {
+        const auto oci = bundle::parse_ami_oci_manifest(layout().read_verified(image.manifest));
+        return bundle::manifest_from_json(parse_json(layout().read_verified(oci.config.digest), "manifest"));
+    } catch (const Error& error) {
+        const ErrorKind kind = error.kind() == ErrorKind::io ? ErrorKind::untrusted : error.kind();
+        throw Error(kind, fmt::format("the manifest of {} ({}) can't be read: {}", image.name, image.id, error.what()),
+                    error.hint());
+    }
+}
+
+} // namespace kiln::registry

@@ -62,7 +62,7 @@ public:
     // Appends each NewLayer to its device's layers in `manifest`, stores everything, signs the
     // statement as `account` and records the image. Throws Error{conflict} when name and version
     // (for this architecture) are taken; nothing is then left but blobs that a later gc removes.
-    Image publish(bundle::Manifest manifest, std::vector<NewLayer> layers, const signing::SecretKey& key);
+    Image publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key);
 
     // Newest first (created, then version).
     [[nodiscard]] std::vector<Image> images() const;

@@ -46,6 +46,8 @@ struct Decision {
 };
 
 // Every check with its outcome, for `kiln image verify`; goes on after a failed check where it can.
+// Both functions read the catalogue's row of `image` (by its id) anew, and throw Error{not_found} when
+// it is gone.
 [[nodiscard]] Decision decide(const Region& region, const Image& image, const signing::TrustStore& trust,
                               const std::string& calling_account);
 

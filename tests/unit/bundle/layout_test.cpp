@@ -38,7 +38,7 @@ protected:
     }
     Descriptor attach(const Descriptor& subject, const Json& annotations) const
     {
-        layout.put(oci_empty_blob, oci_empty_type);
+        static_cast<void>(layout.put(oci_empty_blob, oci_empty_type));
         const Descriptor envelope = layout.put("envelope", dsse_type);
         const Descriptor manifest = layout.put(signature_oci_manifest(envelope, subject), oci_manifest_type);
         layout.add_to_index(manifest, signature_artifact_type, annotations);
@@ -101,13 +101,13 @@ TEST_F(LayoutTest, PuttingAgainHealsADamagedBlob)
 {
     const Descriptor descriptor = layout.put("hello", "text/plain");
     const auto before = fs::last_write_time(layout.blob_path(descriptor.digest));
-    layout.put("hello", "text/plain");
+    static_cast<void>(layout.put("hello", "text/plain"));
     EXPECT_EQ(before, fs::last_write_time(layout.blob_path(descriptor.digest)));
     overwrite(layout.blob_path(descriptor.digest), "jello");
-    layout.put("hello", "text/plain");
+    static_cast<void>(layout.put("hello", "text/plain"));
     EXPECT_EQ("hello", layout.read_verified(descriptor.digest));
     overwrite(layout.blob_path(descriptor.digest), "");
-    layout.put_file(write("again", "hello"), "text/plain");
+    static_cast<void>(layout.put_file(write("again", "hello"), "text/plain"));
     EXPECT_EQ("hello", layout.read_verified(descriptor.digest));
 }
 
@@ -125,11 +125,11 @@ TEST_F(LayoutTest, TakesNoSymbolicLinkAndNoFolder)
 {
     const fs::path target = write("target", "secret");
     fs::create_symlink(target, folder.path() / "link");
-    EXPECT_THROW(layout.put_file(folder.path() / "link", disk_layer_type), Error);
+    EXPECT_THROW(static_cast<void>(layout.put_file(folder.path() / "link", disk_layer_type)), Error);
     EXPECT_TRUE(fs::exists(target));
     EXPECT_NE(0444U, mode_of(target));
-    EXPECT_THROW(layout.put_file(folder.path(), disk_layer_type), Error);
-    EXPECT_THROW(layout.put_file(folder.path() / "absent", disk_layer_type), Error);
+    EXPECT_THROW(static_cast<void>(layout.put_file(folder.path(), disk_layer_type)), Error);
+    EXPECT_THROW(static_cast<void>(layout.put_file(folder.path() / "absent", disk_layer_type)), Error);
 }
 
 TEST_F(LayoutTest, IndexHasEachManifestOnceAndEachNameOnce)

@@ -3,3 +3,61 @@
 #include "recipes/recipe.h"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace kiln::recipes
+{
+namespace
+{
+
+const std::filesystem::path library = std::filesystem::path(KILN_SOURCE_DIR) / "recipes/library";
+
+TEST(Library, EachRecipeParsesAndIsNamedAfterItsFile)
+{
+    int seen = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(library)) {
+        if (entry.path().extension() == ".toml") {
+            EXPECT_EQ(load_recipe(entry.path()).name, entry.path().stem().string());
+            ++seen;
+        }
+    }
+    EXPECT_GE(seen, 1);
+}
+
+TEST(Library, Debian12)
+{
+    const Recipe recipe = load_recipe(library / "debian-12.toml");
+    EXPECT_EQ(recipe.file, library / "debian-12.toml");
+    EXPECT_EQ(recipe.name, "debian-12");
+    EXPECT_EQ(recipe.version, (SemanticVersion{1, 0, 0}));
+    EXPECT_EQ(recipe.architecture, "x86_64");
+    EXPECT_EQ(recipe.base.distribution, "debian");
+    EXPECT_EQ(recipe.base.suite, "bookworm");
+    EXPECT_EQ(recipe.base.mirror, "");
+    EXPECT_EQ(recipe.root.device, "/dev/vda");
+    EXPECT_EQ(recipe.root.size, gibibytes(2));
+    EXPECT_EQ(recipe.root.filesystem, "ext4");
+    EXPECT_TRUE(recipe.root.delete_on_termination);
+    EXPECT_NE(std::ranges::find(recipe.packages, "openssh-server"), recipe.packages.end());
+    EXPECT_NE(std::ranges::find(recipe.packages, "qemu-guest-agent"), recipe.packages.end());
+
+    std::vector<std::string> titles;
+    for (const Step& step : recipe.steps) {
+        titles.push_back(title_of(step));
+    }
+    EXPECT_EQ(titles,
+              (std::vector<std::string>{"file /etc/systemd/network/80-dhcp.network", "service systemd-networkd",
+                                        "service systemd-resolved", "service ssh", "user admin", "file /etc/motd"}));
+    EXPECT_EQ(std::get<FileStep>(recipe.steps.at(0).action).content, "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n");
+    EXPECT_TRUE(std::get<UserStep>(recipe.steps.at(4).action).sudo);
+    ASSERT_EQ(recipe.tests.size(), 6U);
+    EXPECT_EQ(std::get<RunTest>(recipe.tests.at(0).check).output, "running");
+    EXPECT_EQ(std::get<RunTest>(recipe.tests.at(0).check).timeout, std::chrono::minutes(3));
+    EXPECT_EQ(std::get<ConsoleTest>(recipe.tests.at(5).check).pattern, "Debian GNU/Linux 12");
+    EXPECT_TRUE(recipe.digest.has_value());
+}
+
+} // namespace
+} // namespace kiln::recipes

@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: Apache-2.0
+// The strict reader of the AMI manifest: nothing is in a Manifest that did not pass a rule of
+// docs/bundle-format.md.
+#include "bundle/manifest.h"
+
+#include "bundle/field_rules.h"
+#include "bundle/object_reader.h"
+#include "core/error.h"
+#include "core/random.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace kiln::bundle
+{
+namespace
+{
+
+constexpr std::int64_t largest_disk = std::int64_t{64} << 40U; // 64 TiB
+constexpr std::size_t most_devices = 26;
+constexpr std::size_t most_layers = 128; // of one device
+constexpr std::size_t most_packages = 100'000;
+constexpr std::size_t most_tests = 1'000;
+constexpr std::size_t most_tags = 50;
+constexpr std::size_t longest_word = 64;
+constexpr std::size_t longest_line = 256;
+constexpr std::size_t longest_text = 4'096;
+constexpr std::size_t longest_script = 65'536;
+
+void require_schema(const Json& json)
+{
+    const auto found = json.is_object() ? json.find("schema") : json.end();
+    if (found == json.end() || !found->is_number_integer()) {
+        throw Error(ErrorKind::untrusted, "manifest: schema: is missing or not an integer");
+    }
+    if (*found > manifest_schema) {
+        throw Error(ErrorKind::untrusted,
+                    fmt::format("manifest: schema {} was made by a newer Kiln; this one reads up to {}", found->dump(),
+                                manifest_schema),
+                    "install a newer Kiln to use this image");
+    }
+    if (*found != manifest_schema) {
+        throw Error(ErrorKind::untrusted, fmt::format("manifest: schema: {} does not exist", found->dump()));
+    }
+}
+
+std::string read_name(ObjectReader& reader)
+{
+    std::string name = reader.string("name", 128);
+    if (!is_image_name(name)) {
+        reader.refuse("name", "is not an image name");
+    }
+    return name;
+}
+
+SemanticVersion read_version(ObjectReader& reader)
+{
+    const auto version = parse_semantic_version(reader.string("version", longest_word));
+    if (!version) {
+        reader.refuse("version", "is not a version like 1.2.3");
+    }
+    return *version;
+}
+
+std::string read_word_of(ObjectReader& reader, const std::string& key, std::initializer_list<std::string_view> words)
+{
+    std::string text = reader.string(key, longest_word);
+    if (std::find(words.begin(), words.end(), text) == words.end()) {
+        reader.refuse(key, "is not one of the known values");
+    }
+    return text;
+}
+
+std::string read_filled(ObjectReader& reader, const std::string& key, std::size_t longest, Lines lines = Lines::one)
+{
+    std::string text = reader.string(key, longest, lines);
+    if (text.empty()) {
+        reader.refuse(key, "is empty");
+    }
+    return text;
+}
+
+std::string read_device(ObjectReader& reader, const std::string& key)
+{
+    std::string device = reader.string(key, longest_word);
+    if (!is_device(device)) {
+        reader.refuse(key, "is not a device from /dev/vda to /dev/vdz");
+    }
+    return device;
+}
+
+BlockDeviceMapping read_mapping(ObjectReader reader)
+{
+    BlockDeviceMapping mapping;
+    mapping.device = read_device(reader, "device");
+    const std::int64_t size = reader.integer("size", 512, largest_disk);
+    if (size % 512 != 0) {
+        reader.refuse("size", "is not a multiple of 512 bytes");
+    }
+    mapping.size = ByteSize(static_cast<std::uint64_t>(size));
+    mapping.filesystem = reader.string_or_null("filesystem", 16).value_or("");
+    if (!mapping.filesystem.empty() && !is_file_system(mapping.filesystem)) {
+        reader.refuse("filesystem", "is not the name of a file system");
+    }
+    mapping.mount = reader.string_or_null("mount", longest_line).value_or("");
+    if (!mapping.mount.empty() && !is_mount_point(mapping.mount)) {
+        reader.refuse("mount", R"(is not an absolute path without "." and "..")");
+    }
+    mapping.delete_on_termination = reader.boolean("delete_on_termination");
+    const std::size_t count = reader.array("layers", most_layers).size();
+    if (count == 0) {
+        reader.refuse("layers", "is empty");
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+        ObjectReader layer = reader.element("layers", i);
+        Digest digest = layer.digest("digest");
+        const std::int64_t bytes = layer.integer("size", 1, largest_disk);
+        layer.finish();
+        mapping.layers.push_back({std::move(digest), ByteSize(static_cast<std::uint64_t>(bytes))});
+    }
+    reader.finish();
+    return mapping;
+}
+
+void read_devices(ObjectReader& reader, Manifest& manifest)
+{
+    manifest.root_device = read_device(reader, "root_device_name");
+    const std::size_t count = reader.array("block_device_mappings", most_devices).size();
+    std::set<std::string> seen;
+    std::map<std::string, ByteSize> layer_sizes;
+    for (std::size_t i = 0; i < count; ++i) {
+        BlockDeviceMapping mapping = read_mapping(reader.element("block_device_mappings", i));
+        if (!seen.insert(mapping.device).second) {
+            reader.refuse("block_device_mappings", "names " + mapping.device + " twice");
+        }
+        for (const LayerReference& layer : mapping.layers) {
+            const auto [known, added] = layer_sizes.emplace(layer.digest.hex(), layer.size);
+            if (!added && known->second != layer.size) {
+                reader.refuse("block_device_mappings", "gives one layer two sizes");
+            }
+        }
+        manifest.block_devices.push_back(std::move(mapping));
+    }
+    if (count == 0 || manifest.block_devices.front().device != manifest.root_device) {
+        reader.refuse("block_device_mappings", "does not begin with the root device");
+    }
+}
+
+void read_software(ObjectReader& reader, Manifest& manifest)
+{
+    const std::size_t count = reader.array("software", most_packages).size();
+    manifest.software.reserve(count);
+    for (std::size_t i = 0; i < count; ++i) {
+        ObjectReader package = reader.element("software", i);
+        Software software{read_filled(package, "name", longest_line), read_filled(package, "version", longest_line),
+                          package.string("architecture", longest_word)};
+        package.finish();
+        manifest.software.push_back(std::move(software));
+    }
+}
+
+std::optional<Parent> read_parent(ObjectReader& reader)
+{
+    if (reader.any("parent").is_null()) {
+        return std::nullopt;
+    }
+    ObjectReader object = reader.object("parent");
+    std::string name = read_name(object);
+    const SemanticVersion version = read_version(object);
+    Parent parent{std::move(name), version, object.digest("manifest")};
+    object.finish();
+    return parent;
+}
+
+Source read_source(ObjectReader reader)
+{
+    Source source;
+    source.kind = read_word_of(reader, "kind", {"recipe", "instance"});
+    if (!reader.any("recipe").is_null()) {
+        source.recipe = reader.digest("recipe");
+    }
+    source.instance = reader.string_or_null("instance", longest_word);
+    if (source.instance && !is_resource_id("i-", *source.instance)) {
+        reader.refuse("instance", "is not an instance id");
+    }
+    if (!reader.any("consistency").is_null()) {
+        source.consistency = read_word_of(reader, "consistency", {"filesystem", "crash"});
+    }
+    const bool from_instance = source.kind == "instance";
+    if (source.instance.has_value() != from_instance || source.consistency.has_value() != from_instance) {
+        reader.refuse("kind", "does not go with instance and consistency, which only an instance has");
+    }
+    reader.finish();
+    return source;
+}
+
+void refuse_unless_null(ObjectReader& reader, std::initializer_list<std::string_view> keys)
+{
+    for (const std::string_view key : keys) {
+        if (!reader.any(std::string(key)).is_null()) {
+            reader.refuse(key, "is not null, though this kind of test has none");
+        }
+    }
+}
+
+Test read_test(ObjectReader reader)
+{
+    Test test;
+    test.name = read_filled(reader, "name", longest_line);
+    test.kind = read_word_of(reader, "kind", {"run", "console"});
+    if (test.kind == "run") {
+        test.command = read_filled(reader, "command", longest_script, Lines::many);
+        test.status = reader.integer("status", 0, 255);
+        test.output = reader.string_or_null("output", longest_script, Lines::many);
+        refuse_unless_null(reader, {"pattern"});
+    } else {
+        test.pattern = read_filled(reader, "pattern", longest_text);
+        refuse_unless_null(reader, {"command", "status", "output"});
+    }
+    test.timeout_seconds = reader.integer("timeout_seconds", 1, 86'400);
+    reader.finish();
+    return test;
+}
+
+void read_tests(ObjectReader& reader, Manifest& manifest)
+{
+    const std::size_t count = reader.array("tests", most_tests).size();
+    for (std::size_t i = 0; i < count; ++i) {
+        manifest.tests.push_back(read_test(reader.element("tests", i)));
+    }
+}
+
+void read_tags(ObjectReader tags, const Json& json, Manifest& manifest)
+{
+    if (json.size() > most_tags) {
+        tags.refuse("", fmt::format("has more than {} tags", most_tags));
+    }
+    for (const auto& [key, value] : json.items()) {
+        const Json wrapped{{"key", key}};
+        ObjectReader name(wrapped, "manifest", "tags");
+        static_cast<void>(read_filled(name, "key", 128));
+        manifest.tags.emplace(key, tags.string(key, longest_line));
+    }
+}
+
+void read_os(ObjectReader os, Manifest& manifest)
+{
+    manifest.os_distribution = os.string("distribution", longest_word);
+    manifest.os_version = os.string("version", longest_word);
+    manifest.os_name = os.string("name", longest_line);
+    os.finish();
+}
+
+bool read_launch_permissions(ObjectReader permissions)
+{
+    const bool everyone = permissions.boolean("public");
+    permissions.finish();
+    return everyone;
+}
+
+} // namespace
+
+Manifest manifest_from_json(const Json& json)
+{
+    require_schema(json);
+    ObjectReader reader(json, "manifest");
+    static_cast<void>(reader.any("schema"));
+    Manifest manifest;
+    manifest.name = read_name(reader);
+    manifest.version = read_version(reader);
+    manifest.description = reader.string("description", longest_text, Lines::many);
+    manifest.architecture = read_word_of(reader, "architecture", {"x86_64", "aarch64"});
+    manifest.boot_mode = read_word_of(reader, "boot_mode", {"bios", "uefi"});
+    read_os(reader.object("os"), manifest);
+    read_devices(reader, manifest);
+    manifest.launch_public = read_launch_permissions(reader.object("launch_permissions"));
+    read_software(reader, manifest);
+    manifest.parent = read_parent(reader);
+    manifest.source = read_source(reader.object("source"));
+    manifest.created = reader.string("created", longest_word);
+    if (!is_time(manifest.created)) {
+        reader.refuse("created", "is not a time like 2026-11-23T17:44:58Z");
+    }
+    read_tags(reader.object("tags"), reader.any("tags"), manifest);
+    manifest.owner = reader.string("owner", longest_word);
+    if (!is_account(manifest.owner)) {
+        reader.refuse("owner", "is not an account of 12 digits");
+    }
+    read_tests(reader, manifest);
+    reader.finish();
+    return manifest;
+}
+
+} // namespace kiln::bundle

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// The OCI image manifests of a bundle (image-spec v1.1 manifest.md): built as canonical JSON, and
+// read strictly, since an unknown field could mean something that Kiln would not honour.
+#include "bundle/object_reader.h"
+#include "bundle/oci.h"
+#include "core/error.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+namespace kiln::bundle
+{
+namespace
+{
+
+constexpr std::size_t most_layers = 26UL * 128UL;
+constexpr std::int64_t largest_blob = std::int64_t{64} << 40U; // 64 TiB
+
+Json to_json(const Descriptor& descriptor)
+{
+    return {{"mediaType", descriptor.media_type},
+            {"digest", descriptor.digest.to_string()},
+            {"size", descriptor.size.bytes()}};
+}
+
+Descriptor read_descriptor(ObjectReader reader, std::string_view media_type)
+{
+    std::string type = reader.string("mediaType", 255);
+    if (type != media_type) {
+        reader.refuse("mediaType", fmt::format("is not {}", media_type));
+    }
+    Digest digest = reader.digest("digest");
+    const std::int64_t size = reader.integer("size", 1, largest_blob);
+    reader.finish();
+    return {std::move(type), std::move(digest), ByteSize(static_cast<std::uint64_t>(size))};
+}
+
+Json parse_untrusted(std::string_view bytes, std::string_view what)
+{
+    try {
+        return parse_json(bytes, what);
+    } catch (const Error& error) {
+        throw Error(ErrorKind::untrusted, error.message());
+    }
+}
+
+void read_heading(ObjectReader& reader, std::string_view artifact_type)
+{
+    static_cast<void>(reader.integer("schemaVersion", 2, 2));
+    if (reader.string("mediaType", 255) != oci_manifest_type) {
+        reader.refuse("mediaType", fmt::format("is not {}", oci_manifest_type));
+    }
+    if (reader.string("artifactType", 255) != artifact_type) {
+        reader.refuse("artifactType", fmt::format("is not {}", artifact_type));
+    }
+}
+
+// Annotations are for other tools; Kiln takes nothing from them.
+void skip_annotations(ObjectReader& reader)
+{
+    static_cast<void>(reader.object("annotations"));
+}
+
+// Each layer once, in the order of the devices and bottom first.
+Json layers_of(const Manifest& manifest)
+{
+    Json layers = Json::array();
+    std::set<std::string> listed;
+    for (const BlockDeviceMapping& mapping : manifest.block_devices) {
+        for (const LayerReference& layer : mapping.layers) {
+            if (listed.insert(layer.digest.hex()).second) {
+                layers.push_back(to_json(Descriptor{std::string(disk_layer_type), layer.digest, layer.size}));
+            }
+        }
+    }
+    return layers;
+}
+
+} // namespace
+
+std::string ami_oci_manifest(const Manifest& manifest, const Descriptor& config)
+{
+    return canonical_json({{"schemaVersion", 2},
+                           {"mediaType", oci_manifest_type},
+                           {"artifactType", ami_artifact_type},
+                           {"config", to_json(config)},
+                           {"layers", layers_of(manifest)},
+                           {"annotations",
+                            {{"org.opencontainers.image.title", manifest.name},
+                             {"org.opencontainers.image.version", manifest.version.to_string()},
+                             {"org.opencontainers.image.created", manifest.created},
+                             {"org.opencontainers.image.description", manifest.description},
+                             {"vnd.kiln.architecture", manifest.architecture}}}});
+}
+
+std::string signature_oci_manifest(const Descriptor& envelope, const Descriptor& subject)
+{
+    const Descriptor empty{std::string(oci_empty_type), digest_of(oci_empty_blob), ByteSize(oci_empty_blob.size())};
+    return canonical_json({{"schemaVersion", 2},
+                           {"mediaType", oci_manifest_type},
+                           {"artifactType", signature_artifact_type},
+                           {"config", to_json(empty)},
+                           {"layers", Json::array({to_json(envelope)})},
+                           {"subject", to_json(subject)},
+                           {"annotations", Json::object()}});
+}
+
+AmiOciManifest parse_ami_oci_manifest(std::string_view bytes)
+{
+    const Json json = parse_untrusted(bytes, "OCI manifest");
+    ObjectReader reader(json, "OCI manifest");
+    read_heading(reader, ami_artifact_type);
+    AmiOciManifest manifest{read_descriptor(reader.object("config"), ami_artifact_type), {}};
+    const std::size_t count = reader.array("layers", most_layers).size();
+    for (std::size_t i = 0; i < count; ++i) {
+        manifest.layers.push_back(read_descriptor(reader.element("layers", i), disk_layer_type));
+    }
+    skip_annotations(reader);
+    reader.finish();
+    return manifest;
+}
+
+SignatureOciManifest parse_signature_oci_manifest(std::string_view bytes)
+{
+    const Json json = parse_untrusted(bytes, "signature manifest");
+    ObjectReader reader(json, "signature manifest");
+    read_heading(reader, signature_artifact_type);
+    Descriptor config = read_descriptor(reader.object("config"), oci_empty_type);
+    if (config.digest != digest_of(oci_empty_blob)) {
+        reader.refuse("config", "is not the empty blob");
+    }
+    if (reader.array("layers", 1).size() != 1) {
+        reader.refuse("layers", "does not have exactly one envelope");
+    }
+    Descriptor envelope = read_descriptor(reader.element("layers", 0), dsse_type);
+    Descriptor subject = read_descriptor(reader.object("subject"), oci_manifest_type);
+    skip_annotations(reader);
+    reader.finish();
+    return {std::move(config), std::move(envelope), std::move(subject)};
+}
+
+} // namespace kiln::bundle

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipes/table_reader.h"
+
+#include "core/text.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+namespace kiln::recipes
+{
+namespace
+{
+
+constexpr std::size_t longest_key = 64; // that is worth a near-miss search
+
+std::string write_like(std::string_view example)
+{
+    return example.empty() ? std::string() : fmt::format("write it like {}", example);
+}
+
+} // namespace
+
+TableReader::TableReader(const Value& table, std::string path, std::vector<Diagnostic>& diagnostics)
+    : table_(&table), path_(std::move(path)), diagnostics_(&diagnostics)
+{
+}
+
+std::string TableReader::path_of(std::string_view key) const
+{
+    const std::string name = shortened(key, longest_key);
+    return path_.empty() ? name : path_ + "." + name;
+}
+
+void TableReader::record(Position position, std::string path, Problem problem, std::string_view example)
+{
+    std::string hint = problem.hint.empty() ? write_like(example) : std::move(problem.hint);
+    diagnostics_->push_back({position, std::move(path), std::move(problem.message), std::move(hint)});
+}
+
+void TableReader::fail(std::string_view key, Problem problem)
+{
+    const Value* value = look_up(key);
+    record(value != nullptr ? value->position : table_->position, path_of(key), std::move(problem));
+}
+
+void TableReader::fail(Problem problem)
+{
+    record(table_->position, path_, std::move(problem));
+}
+
+const Value* TableReader::look_up(std::string_view key) const
+{
+    const auto found = std::ranges::find(table_->children, key, &Value::key);
+    return found == table_->children.end() ? nullptr : &*found;
+}
+
+void TableReader::know(std::string_view key)
+{
+    if (std::ranges::find(known_, key) == known_.end()) {
+        known_.push_back(key);
+    }
+}
+
+bool TableReader::has(std::string_view key)
+{
+    know(key);
+    return look_up(key) != nullptr;
+}
+
+const Value* TableReader::find_value(std::string_view key, Value::Kind kind, std::string_view example)
+{
+    know(key);
+    const Value* value = look_up(key);
+    if (value == nullptr || value->kind == kind) {
+        return value;
+    }
+    record(value->position, path_of(key), {fmt::format("must be {}, not {}", describe(kind), describe(value->kind))},
+           example);
+    return nullptr;
+}
+
+bool TableReader::is_clean(const Value& text, const std::string& path, bool lines)
+{
+    const auto hidden = find_hidden_character(text.text, lines);
+    if (hidden) {
+        record(text.position, path,
+               {fmt::format("{} holds {}", in_quotes(text.text), *hidden),
+                lines ? "only newlines and tabs may be in it" : "remove it; not even a newline or a tab may be in it"});
+    }
+    return !hidden;
+}
+
+const Value* TableReader::find_text(std::string_view key, std::string_view example, bool lines)
+{
+    const Value* value = find_value(key, Value::Kind::string, example);
+    return value != nullptr && is_clean(*value, path_of(key), lines) ? value : nullptr;
+}
+
+const Value* TableReader::require_text(std::string_view key, std::string_view example, bool lines)
+{
+    if (!has(key)) {
+        record(table_->position, path_of(key), {"is missing", fmt::format("add {} = {}", key, example)});
+        return nullptr;
+    }
+    return find_text(key, example, lines);
+}
+
+std::vector<std::string> TableReader::find_list(std::string_view key, const Rule<std::string>& rule)
+{
+    std::vector<std::string> list;
+    const Value* array = find_value(key, Value::Kind::array, fmt::format("[{}]", rule.example));
+    if (array == nullptr) {
+        return list;
+    }
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < array->children.size(); ++i) {
+        const Value& item = array->children[i];
+        const std::string path = fmt::format("{}[{}]", path_of(key), i);
+        if (item.kind != Value::Kind::string) {
+            record(item.position, path, {fmt::format("must be a string, not {}", describe(item.kind))}, rule.example);
+            continue;
+        }
+        if (!is_clean(item, path, rule.lines)) {
+            continue;
+        }
+        Checked<std::string> checked = rule.check(item.text);
+        if (auto* problem = std::get_if<Problem>(&checked)) {
+            record(item.position, path, std::move(*problem), rule.example);
+        } else if (!seen.insert(item.text).second) {
+            record(item.position, path, {in_quotes(item.text) + " is in the list already", "remove one of the two"});
+        } else {
+            list.push_back(std::get<std::string>(std::move(checked)));
+        }
+    }
+    return list;
+}
+
+bool TableReader::find_flag(std::string_view key, bool fallback)
+{
+    const Value* value = find_value(key, Value::Kind::boolean, "true");
+    return value == nullptr ? fallback : value->truth;
+}
+
+std::int64_t TableReader::find_integer(std::string_view key, std::int64_t fallback, std::int64_t least,
+                                       std::int64_t most)
+{
+    const Value* value = find_value(key, Value::Kind::integer, std::to_string(fallback));
+    if (value == nullptr) {
+        return fallback;
+    }
+    if (value->number < least || value->number > most) {
+        fail(key, {fmt::format("{} is out of range", value->number), fmt::format("{} to {}", least, most)});
+        return fallback;
+    }
+    return value->number;
+}
+
+std::optional<TableReader> TableReader::require_table(std::string_view key)
+{
+    if (!has(key)) {
+        record(table_->position, path_of(key), {"is missing", fmt::format("add a [{}] table", key)});
+        return std::nullopt;
+    }
+    const Value* value = look_up(key);
+    if (value->kind != Value::Kind::table) {
+        record(value->position, path_of(key),
+               {fmt::format("must be a table, not {}", describe(value->kind)), fmt::format("write [{}]", key)});
+        return std::nullopt;
+    }
+    return TableReader(*value, path_of(key), *diagnostics_);
+}
+
+std::vector<TableReader> TableReader::find_tables(std::string_view key)
+{
+    std::vector<TableReader> tables;
+    if (!has(key)) {
+        return tables;
+    }
+    const Value* array = look_up(key);
+    const std::string hint = fmt::format("write [[{}]] for each one", key);
+    if (array->kind != Value::Kind::array) {
+        fail(key, {fmt::format("must be a list of tables, not {}", describe(array->kind)), hint});
+        return tables;
+    }
+    for (std::size_t i = 0; i < array->children.size(); ++i) {
+        const Value& item = array->children[i];
+        const std::string path = fmt::format("{}[{}]", path_of(key), i);
+        if (item.kind == Value::Kind::table) {
+            tables.emplace_back(item, path, *diagnostics_);
+        } else {
+            record(item.position, path, {fmt::format("must be a table, not {}", describe(item.kind)), hint});
+        }
+    }
+    return tables;
+}
+
+std::vector<TableReader> TableReader::require_tables(std::string_view key)
+{
+    const Value* array = has(key) ? look_up(key) : nullptr;
+    if (array == nullptr || (array->kind == Value::Kind::array && array->children.empty())) {
+        fail(key, {"is missing", fmt::format("add a [[{}]] table", key)});
+        return {};
+    }
+    return find_tables(key);
+}
+
+std::optional<std::pair<std::string, std::string>>
+TableReader::find_misspelt(std::span<const std::string_view> candidates) const
+{
+    for (const Value& child : table_->children) {
+        if (child.key.size() <= longest_key) {
+            if (auto near = near_miss(child.key, candidates)) {
+                return std::pair(child.key, std::move(*near));
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+void TableReader::finish()
+{
+    for (const Value& child : table_->children) {
+        if (std::ranges::find(known_, child.key) != known_.end()) {
+            continue;
+        }
+        const auto near = child.key.size() <= longest_key ? near_miss(child.key, known_) : std::nullopt;
+        record(child.key_position, path_of(child.key),
+               {"unknown key", near ? fmt::format("did you mean \"{}\"?", *near)
+                                    : fmt::format("known here: {}", fmt::join(known_, ", "))});
+    }
+}
+
+} // namespace kiln::recipes

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Region::publish: every blob, then the index, then the catalogue's row. Only the row makes an
+// image exist, so a publisher that is killed before it leaves nothing but unreferenced blobs.
+#include "core/error.h"
+#include "core/files.h"
+#include "core/random.h"
+#include "core/timestamp.h"
+#include "registry/region_state.h"
+#include "signing/dsse.h"
+#include "signing/statement.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace kiln::registry
+{
+namespace fs = std::filesystem;
+namespace
+{
+
+// What Layout::read_verified accepts; a larger manifest could be written but never be read.
+constexpr ByteSize largest_manifest = mebibytes(16);
+
+std::string title_of(const bundle::Manifest& manifest)
+{
+    return fmt::format("{} {} ({})", manifest.name, manifest.version.to_string(), manifest.architecture);
+}
+
+bundle::BlockDeviceMapping& device_of(bundle::Manifest& manifest, const NewLayer& layer)
+{
+    const auto found = std::find_if(manifest.block_devices.begin(), manifest.block_devices.end(),
+                                    [&](const auto& mapping) { return mapping.device == layer.device; });
+    if (found == manifest.block_devices.end()) {
+        throw Error(ErrorKind::internal, fmt::format("a new layer is for {}, which the manifest of {} does not have",
+                                                     layer.device, title_of(manifest)));
+    }
+    return *found;
+}
+
+ByteSize size_of_file(const fs::path& file)
+{
+    std::error_code failure;
+    const auto size = fs::is_regular_file(fs::symlink_status(file)) ? fs::file_size(file, failure) : 0;
+    if (failure || size == 0) {
+        throw Error(ErrorKind::io, fmt::format("the new layer {} is missing or empty", file.native()));
+    }
+    return ByteSize(size);
+}
+
+// Refuses what the strict reader would refuse after publishing, before any file is moved.
+void require_readable(const bundle::Manifest& manifest)
+{
+    try {
+        const std::string bytes = canonical_json(bundle::to_json(manifest));
+        static_cast<void>(bundle::manifest_from_json(parse_json(bytes, "manifest")));
+        if (bytes.size() > largest_manifest.bytes()) {
+            throw Error(ErrorKind::untrusted,
+                        fmt::format("manifest: it is larger than {}", to_string(largest_manifest)));
+        }
+    } catch (Error& error) {
+        error.while_doing("publishing " + title_of(manifest));
+        throw;
+    }
+}
+
+void require_parent_layers(const bundle::Manifest& manifest, const bundle::Layout& layout)
+{
+    for (const auto& mapping : manifest.block_devices) {
+        for (const auto& layer : mapping.layers) {
+            std::error_code failure;
+            const auto size = fs::file_size(layout.blob_path(layer.digest), failure);
+            if (failure || ByteSize(size) != layer.size) {
+                throw Error(ErrorKind::not_found,
+                            fmt::format("publishing {}: its parent's layer {} is missing or damaged in this region",
+                                        title_of(manifest), layer.digest.to_string()),
+                            "`kiln image verify` shows the state of the parent; build that again");
+            }
+        }
+    }
+}
+
+// A stand-in for each new layer, so that the rules can be checked before the real one is moved.
+bundle::Manifest with_stand_ins(bundle::Manifest manifest, const std::vector<NewLayer>& layers)
+{
+    for (const NewLayer& layer : layers) {
+        const Digest unlikely = digest_of(layer.file.native());
+        device_of(manifest, layer).layers.push_back({unlikely, size_of_file(layer.file)});
+    }
+    return manifest;
+}
+
+void store_layers(bundle::Manifest& manifest, const std::vector<NewLayer>& layers, const bundle::Layout& layout)
+{
+    for (const NewLayer& layer : layers) {
+        const bundle::Descriptor stored = layout.put_file(layer.file, bundle::disk_layer_type);
+        device_of(manifest, layer).layers.push_back({stored.digest, stored.size});
+    }
+}
+
+// Stores the envelope and the manifest that attaches it to `subject`; returns the latter.
+bundle::Descriptor store_signature(const bundle::Manifest& manifest, const bundle::Descriptor& subject,
+                                   const signing::SecretKey& key, const bundle::Layout& layout)
+{
+    const std::string payload = signing::statement_payload({.name = manifest.name,
+                                                            .version = manifest.version,
+                                                            .architecture = manifest.architecture,
+                                                            .manifest = subject.digest,
+                                                            .account = manifest.owner,
+                                                            .signed_at = iso_now()});
+    const std::string envelope = signing::sign_envelope(signing::in_toto_payload_type, payload, key);
+    static_cast<void>(layout.put(bundle::oci_empty_blob, bundle::oci_empty_type));
+    const bundle::Descriptor stored = layout.put(envelope, bundle::dsse_type);
+    return layout.put(bundle::signature_oci_manifest(stored, subject), bundle::oci_manifest_type);
+}
+
+void store_index(const bundle::Manifest& manifest, const bundle::Descriptor& image, const bundle::Descriptor& signature,
+                 const bundle::Layout& layout)
+{
+    const std::string reference =
+        fmt::format("{}-{}-{}", manifest.name, manifest.version.to_string(), manifest.architecture);
+    layout.add_to_index(image, bundle::ami_artifact_type, {{bundle::reference_name_annotation, reference}});
+    layout.add_to_index(signature, bundle::signature_artifact_type,
+                        {{bundle::subject_annotation, image.digest.to_string()}});
+}
+
+Image row_of(const bundle::Manifest& manifest, const Digest& oci_manifest)
+{
+    ByteSize virtual_size;
+    std::map<std::string, ByteSize> blobs;
+    for (const auto& mapping : manifest.block_devices) {
+        virtual_size = virtual_size + mapping.size;
+        for (const auto& layer : mapping.layers) {
+            blobs.insert_or_assign(layer.digest.hex(), layer.size);
+        }
+    }
+    ByteSize stored_size;
+    for (const auto& [digest, size] : blobs) {
+        stored_size = stored_size + size;
+    }
+    return {.id = random_resource_id("ami-"),
+            .name = manifest.name,
+            .version = manifest.version,
+            .architecture = manifest.architecture,
+            .description = manifest.description,
+            .owner = manifest.owner,
+            .manifest = oci_manifest,
+            .created = manifest.created,
+            .state = ImageState::available,
+            .launch_public = manifest.launch_public,
+            .virtual_size = virtual_size,
+            .stored_size = stored_size,
+            .recipe = manifest.source.recipe};
+}
+
+} // namespace
+
+Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key)
+{
+    const bundle::Layout& layout = state_->layout;
+    const FileLock lock(lock_file(state_->folder), FileLock::Wait::block);
+    if (const auto taken = find(manifest.name, manifest.version, manifest.architecture)) {
+        throw Error(ErrorKind::conflict,
+                    fmt::format("{} is already in region {} as {}", title_of(manifest), name(), taken->id),
+                    "a published image never changes; give the new one a higher version or another name");
+    }
+    layout.sweep_abandoned();
+    require_parent_layers(manifest, layout);
+    require_readable(with_stand_ins(manifest, layers));
+    store_layers(manifest, layers, layout);
+    const auto config = layout.put(canonical_json(bundle::to_json(manifest)), bundle::ami_artifact_type);
+    const auto image = layout.put(bundle::ami_oci_manifest(manifest, config), bundle::oci_manifest_type);
+    const auto signature = store_signature(manifest, image, key, layout);
+    store_index(manifest, image, signature, layout);
+    Image row = row_of(manifest, image.digest);
+    state_->catalogue.insert(row);
+    return row;
+}
+
+} // namespace kiln::registry

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// A region with a trusted account in a temporary folder, small layers to publish, and the means to
+// damage what is stored.
+#pragma once
+
+#include "core/error.h"
+#include "core/files.h"
+#include "registry/region.h"
+#include "registry/verified_image.h"
+#include "signing/dsse.h"
+#include "signing/trust_store.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/unit/bundle/sample_manifest.h"
+
+#include <gmock/gmock.h>
+#include <sqlite3.h>
+
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace kiln::test
+{
+
+inline constexpr const char* owner = "123456789012";
+
+// A manifest with one disk that has no layer yet.
+inline bundle::Manifest manifest_to_publish(const std::string& name, const SemanticVersion& version)
+{
+    bundle::Manifest manifest = sample_manifest();
+    manifest.name = name;
+    manifest.version = version;
+    manifest.parent.reset();
+    manifest.source = {"recipe", digest_of("recipe"), std::nullopt, std::nullopt};
+    manifest.block_devices.resize(1);
+    manifest.block_devices[0].layers.clear();
+    manifest.launch_public = false;
+    manifest.owner = owner;
+    return manifest;
+}
+
+inline std::filesystem::path write_layer(const std::filesystem::path& folder, const std::string& bytes)
+{
+    std::filesystem::create_directories(folder);
+    const std::filesystem::path file = folder / random_hex(12);
+    std::ofstream(file, std::ios::binary) << bytes;
+    return file;
+}
+
+class RegionTest : public ::testing::Test
+{
+protected:
+    TemporaryFolder temporary;
+    std::filesystem::path folder = temporary.path() / "regions" / "local";
+    signing::SecretKey key = signing::SecretKey::generate();
+    signing::TrustStore trust{temporary.path() / "trust"};
+    registry::Region region{folder, "local"};
+
+    RegionTest() { trust.trust(owner, key.public_key()); }
+
+    std::filesystem::path layer(const std::string& bytes) const
+    {
+        return write_layer(temporary.path() / "work", bytes);
+    }
+    registry::Image publish(const std::string& name, const SemanticVersion& version)
+    {
+        const std::string bytes = name + version.to_string() + std::string(5000, '.');
+        return region.publish(manifest_to_publish(name, version), {{"/dev/vda", layer(bytes)}}, key);
+    }
+
+    // Changes the catalogue behind Kiln's back.
+    void sql(const std::string& statement) const
+    {
+        sqlite3* database = nullptr;
+        ASSERT_EQ(SQLITE_OK, sqlite3_open((folder / "catalogue.sqlite").c_str(), &database));
+        ASSERT_EQ(SQLITE_OK, sqlite3_exec(database, statement.c_str(), nullptr, nullptr, nullptr))
+            << sqlite3_errmsg(database);
+        sqlite3_close(database);
+    }
+    static void overwrite(const std::filesystem::path& file, const std::string& bytes)
+    {
+        std::filesystem::remove(file);
+        std::ofstream(file, std::ios::binary) << bytes;
+    }
+    Json index() const { return parse_json(read_file(folder / "index.json"), "index"); }
+    void set_index(const Json& json) const { write_file_durably(folder / "index.json", json.dump()); }
+
+    std::vector<std::filesystem::path> blobs() const
+    {
+        std::vector<std::filesystem::path> files;
+        for (const auto& entry : std::filesystem::directory_iterator(folder / "blobs" / "sha256")) {
+            files.push_back(entry.path());
+        }
+        return files;
+    }
+
+    // The error of verify(), which must agree with decide().
+    Error verdict(const registry::Image& image, const std::string& caller = owner) const
+    {
+        const registry::Decision decision = registry::decide(region, image, trust, caller);
+        try {
+            static_cast<void>(registry::verify(region, image, trust, caller));
+        } catch (const Error& error) {
+            EXPECT_FALSE(decision.passed()) << error.what();
+            return error;
+        }
+        EXPECT_TRUE(decision.passed());
+        return {ErrorKind::internal, "verified"};
+    }
+    // The names of the failed checks.
+    std::vector<std::string> failed(const registry::Image& image) const
+    {
+        std::vector<std::string> names;
+        for (const auto& check : registry::decide(region, image, trust, owner).checks) {
+            if (!check.passed) {
+                names.push_back(check.name);
+            }
+        }
+        return names;
+    }
+};
+
+inline Error error_of(const std::function<void()>& action)
+{
+    try {
+        action();
+    } catch (const Error& error) {
+        return error;
+    }
+    return {ErrorKind::internal, "no error"};
+}
+
+} // namespace kiln::test
