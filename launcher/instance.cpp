@@ -1,2 +1,129 @@
 // SPDX-License-Identifier: Apache-2.0
+// An instance as JSON.
 #include "launcher/instance.h"
+
+#include "core/error.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace kiln::launcher
+{
+namespace
+{
+
+constexpr int record_schema = 1;
+constexpr std::string_view what = "instance.json";
+constexpr std::array<std::string_view, 5> state_names{"pending", "running", "shutting-down", "stopped", "terminated"};
+
+InstanceState parse_state(std::string_view text)
+{
+    for (std::size_t i = 0; i < state_names.size(); ++i) {
+        if (state_names.at(i) == text) {
+            return static_cast<InstanceState>(i);
+        }
+    }
+    throw Error(ErrorKind::io, fmt::format("{}: \"state\" is no state", what));
+}
+
+Json to_json(const InstanceDisk& disk)
+{
+    Json layers = Json::array();
+    for (const std::filesystem::path& layer : disk.layers) {
+        layers.push_back(layer.native());
+    }
+    return {{"device", disk.device},
+            {"size", disk.size.bytes()},
+            {"filesystem", disk.filesystem},
+            {"mount", disk.mount},
+            {"delete_on_termination", disk.delete_on_termination},
+            {"overlay", disk.overlay.native()},
+            {"layers", layers}};
+}
+
+InstanceDisk disk_from_json(const Json& json)
+{
+    InstanceDisk disk;
+    disk.device = string_member(json, "device", what);
+    disk.size = ByteSize(static_cast<std::uint64_t>(integer_member(json, "size", what)));
+    disk.filesystem = string_member(json, "filesystem", what);
+    disk.mount = string_member(json, "mount", what);
+    disk.delete_on_termination = bool_member(json, "delete_on_termination", what);
+    disk.overlay = string_member(json, "overlay", what);
+    for (const Json& layer : member(json, "layers", what)) {
+        disk.layers.emplace_back(layer.get<std::string>());
+    }
+    return disk;
+}
+
+} // namespace
+
+std::string_view name_of(InstanceState state) noexcept
+{
+    return state_names[static_cast<std::size_t>(state)];
+}
+
+Json to_json(const Instance& instance)
+{
+    Json disks = Json::array();
+    for (const InstanceDisk& disk : instance.disks) {
+        disks.push_back(to_json(disk));
+    }
+    return {{"schema", record_schema},
+            {"instance_id", instance.id},
+            {"name", instance.name ? Json(*instance.name) : Json()},
+            {"state", name_of(instance.state)},
+            {"state_reason", instance.state_reason.empty() ? Json() : Json(instance.state_reason)},
+            {"region", instance.region},
+            {"image_id", instance.image_id},
+            {"image_name", instance.image_name},
+            {"image_version", instance.image_version},
+            {"image_manifest", instance.image_manifest},
+            {"type", instance.type},
+            {"vcpus", instance.vcpus},
+            {"memory", instance.memory.bytes()},
+            {"accelerator", name_of(instance.accelerator)},
+            {"disks", disks},
+            {"ssh_port", instance.ssh_port},
+            {"ssh_key", instance.ssh_key.native()},
+            {"launched", instance.launched}};
+}
+
+Instance instance_from_json(const Json& json)
+{
+    if (integer_member(json, "schema", what) > record_schema) {
+        throw Error(ErrorKind::io, "the instance was made by a newer Kiln", "use that version of Kiln");
+    }
+    try {
+        Instance instance;
+        instance.id = string_member(json, "instance_id", what);
+        if (const Json& name = member(json, "name", what); !name.is_null()) {
+            instance.name = name.get<std::string>();
+        }
+        instance.state = parse_state(string_member(json, "state", what));
+        if (const Json& reason = member(json, "state_reason", what); !reason.is_null()) {
+            instance.state_reason = reason.get<std::string>();
+        }
+        instance.region = string_member(json, "region", what);
+        instance.image_id = string_member(json, "image_id", what);
+        instance.image_name = string_member(json, "image_name", what);
+        instance.image_version = string_member(json, "image_version", what);
+        instance.image_manifest = string_member(json, "image_manifest", what);
+        instance.type = string_member(json, "type", what);
+        instance.vcpus = static_cast<unsigned>(integer_member(json, "vcpus", what));
+        instance.memory = ByteSize(static_cast<std::uint64_t>(integer_member(json, "memory", what)));
+        instance.accelerator = string_member(json, "accelerator", what) == "kvm" ? Accelerator::kvm : Accelerator::tcg;
+        for (const Json& disk : member(json, "disks", what)) {
+            instance.disks.push_back(disk_from_json(disk));
+        }
+        instance.ssh_port = static_cast<std::uint16_t>(integer_member(json, "ssh_port", what));
+        instance.ssh_key = string_member(json, "ssh_key", what);
+        instance.launched = string_member(json, "launched", what);
+        return instance;
+    } catch (const Json::exception& error) {
+        throw Error(ErrorKind::io, fmt::format("{} is malformed: {}", what, error.what()));
+    }
+}
+
+} // namespace kiln::launcher

@@ -31,7 +31,6 @@ struct InstanceDisk {
     bool delete_on_termination = true;
     std::filesystem::path overlay;             // qcow2 without a backing-file string
     std::vector<std::filesystem::path> layers; // bottom first, read-only, in the registry
-    std::vector<std::string> layer_digests;    // "sha256:...", in the same order
 };
 
 struct Instance {

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Internal: an instance -> QEMU's argv, a pure function. Every format is explicit, every node of a
+// disk's chain is spelled out, and nothing is configured by files of the host's.
+#pragma once
+
+#include "launcher/instance.h"
+
+#include <string>
+#include <vector>
+
+namespace kiln::launcher
+{
+
+[[nodiscard]] std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths& paths);
+
+// Names of block nodes: the instance's overlay of disk 0 is "disk0", its AMI's topmost layer "disk0-layer2".
+[[nodiscard]] std::string overlay_node(std::size_t disk);
+[[nodiscard]] std::string layer_node(std::size_t disk, std::size_t layer);
+
+// A qcow2 node over the node `backing` (empty: over nothing) as -blockdev and blockdev-add take it.
+[[nodiscard]] Json qcow2_node(const std::string& name, const std::filesystem::path& file, bool read_only,
+                              const std::string& backing);
+
+} // namespace kiln::launcher

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/qemu_process.h"
+
+#include "core/error.h"
+#include "core/process.h"
+
+#include <fmt/format.h>
+
+#include <arpa/inet.h>
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace kiln::launcher
+{
+
+WatchedProcess::WatchedProcess(pid_t pid) : pid_(pid), fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)))
+{
+    if (!fd_) {
+        throw Error(ErrorKind::launch, "the process has ended");
+    }
+}
+
+bool WatchedProcess::ended() const
+{
+    return wait(std::chrono::milliseconds(0));
+}
+
+bool WatchedProcess::wait(std::chrono::milliseconds limit) const
+{
+    pollfd polled{fd_.get(), POLLIN, 0};
+    int ready = 0;
+    while ((ready = ::poll(&polled, 1, static_cast<int>(limit.count()))) < 0 && errno == EINTR) {
+    }
+    if (ready > 0) {
+        ::waitpid(pid_, nullptr, WNOHANG); // reaps it where it is our child
+    }
+    return ready > 0;
+}
+
+void WatchedProcess::signal(int number) const noexcept
+{
+    ::syscall(SYS_pidfd_send_signal, fd_.get(), number, nullptr, 0);
+}
+
+pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log)
+{
+    const auto program = find_program(argv.at(0));
+    if (!program) {
+        throw Error(ErrorKind::missing_tool, fmt::format("the program {} is not installed", argv[0]),
+                    "run `kiln doctor`, which names the Debian package that has it");
+    }
+    std::vector<char*> arguments;
+    arguments.reserve(argv.size() + 1);
+    for (const std::string& argument : argv) {
+        arguments.push_back(const_cast<char*>(argument.c_str()));
+    }
+    arguments.push_back(nullptr);
+    const pid_t pid = ::fork();
+    if (pid < 0) {
+        throw system_error(errno, "starting a process");
+    }
+    if (pid > 0) {
+        return pid;
+    }
+    // Only async-signal-safe calls from here on.
+    ::setsid();
+    sigset_t none;
+    sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    const int null = ::open("/dev/null", O_RDONLY);
+    const int output = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    ::dup2(null, STDIN_FILENO);
+    ::dup2(output, STDOUT_FILENO);
+    ::dup2(output, STDERR_FILENO);
+    ::close_range(3, ~0U, 0);
+    ::execv(program->c_str(), arguments.data());
+    ::_exit(127);
+}
+
+std::uint16_t find_free_port()
+{
+    const FileDescriptor fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof address;
+    if (!fd || ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+        ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) {
+        throw system_error(errno, "looking for a free port");
+    }
+    return ntohs(address.sin_port);
+}
+
+} // namespace kiln::launcher

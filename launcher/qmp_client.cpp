@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/qmp_client.h"
+
+#include "core/error.h"
+#include "core/text.h"
+
+#include <fmt/format.h>
+
+namespace kiln::launcher
+{
+namespace
+{
+
+std::string description_of(const Json& answer)
+{
+    const Json& error = answer.at("error");
+    return error.is_object() && error.contains("desc") && error.at("desc").is_string()
+               ? printable(error.at("desc").get<std::string>(), false)
+               : "no description";
+}
+
+} // namespace
+
+QmpClient::QmpClient(JsonSocket socket) : socket_(std::move(socket))
+{
+    const Json greeting = socket_.receive(in(std::chrono::seconds(30)));
+    if (!greeting.is_object() || !greeting.contains("QMP")) {
+        throw Error(ErrorKind::launch, "QEMU's monitor did not greet as QMP does");
+    }
+    execute("qmp_capabilities");
+}
+
+Json QmpClient::execute(const std::string& command, const Json& arguments, std::chrono::milliseconds limit)
+{
+    const std::lock_guard lock(mutex_);
+    const Deadline deadline = in(limit);
+    socket_.send({{"execute", command}, {"arguments", arguments}}, deadline);
+    for (;;) {
+        const Json answer = socket_.receive(deadline);
+        if (!answer.is_object()) {
+            throw Error(ErrorKind::launch, "QEMU's monitor sent something that is not QMP");
+        }
+        if (answer.contains("return")) {
+            return answer.at("return");
+        }
+        if (answer.contains("error")) {
+            throw Error(ErrorKind::launch, fmt::format("QEMU refused {}: {}", command, description_of(answer)));
+        }
+    }
+}
+
+} // namespace kiln::launcher
