@@ -84,7 +84,9 @@ AcceleratorVerdict probe_kvm(const fs::path& kernel, std::stop_token stop)
     if (result.output.find(last_words) != std::string::npos) {
         return {.accelerator = Accelerator::kvm, .reason = "a kernel booted under KVM", .took = took};
     }
-    const std::string words = printable(tail_lines(result.errors.empty() ? result.output : result.errors, 1), false);
+    const std::string words = result.errors.empty()
+                                  ? printable(tail_lines(result.output, 1), false)
+                                  : printable(result.errors.substr(0, result.errors.find('\n')), false);
     return {.accelerator = Accelerator::tcg,
             .reason = fmt::format("/dev/kvm opens, but a kernel does not boot under it: QEMU {}{}{}", result.describe(),
                                   words.empty() ? "" : ": ", words),

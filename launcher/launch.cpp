@@ -156,7 +156,7 @@ Instance launch(const Paths& paths, const registry::VerifiedImage& image, const 
         make_directories(paths.work, 0700);
         const WorkFolder staging(paths.work, "launch-");
         fill_folder(staging.path() / "instance", instance, files, stop);
-        const FileLock lock(paths.instances / ".lock", FileLock::Wait::block);
+        const FileLock lock(paths.home / "instances.lock", FileLock::Wait::block);
         if (request.name) {
             require_free_name(paths, *request.name);
         }

@@ -10,7 +10,7 @@ images_before=$("$kiln" image list --json | jq length)
 # recipe NAME SED...: the library's recipe under another name, edited.
 recipe() {
     local file=$scratch/$1.toml
-    sed "s/^name = .*/name = \"$1\"/" "$library" | sed "${@:2}" >"$file"
+    sed "0,/^name = .*/s//name = \"$1\"/" "$library" | sed -e "" "${@:2}" >"$file"
     echo "$file"
 }
 
