@@ -51,9 +51,16 @@ void kill_appliance_processes()
     }
 }
 
+// libguestfs takes letters only.
+std::string label_of(std::size_t drive)
+{
+    return std::string("disk") + static_cast<char>('a' + drive);
+}
+
 std::vector<char*> as_argv(const std::vector<std::string>& strings)
 {
     std::vector<char*> pointers;
+    pointers.reserve(strings.size() + 1);
     for (const std::string& string : strings) {
         pointers.push_back(const_cast<char*>(string.c_str()));
     }
@@ -90,14 +97,15 @@ struct Appliance::State {
     }
 };
 
-Appliance::Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives, std::stop_token stop)
+Appliance::Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives,
+                     const std::stop_token& stop)
     : state_(std::make_unique<State>())
 {
     guestfs_h* handle = state_->get();
     if (handle == nullptr) {
         throw Error(ErrorKind::internal, "libguestfs gave no handle");
     }
-    state_->stop = std::move(stop);
+    state_->stop = stop;
     state_->temporary = options.temporary;
     guestfs_set_error_handler(handle, nullptr, nullptr);
     state_->check(guestfs_set_tmpdir(handle, options.temporary.c_str()), "setting libguestfs's folder");
@@ -107,13 +115,16 @@ Appliance::Appliance(const ApplianceOptions& options, const std::vector<Applianc
     }
     state_->check(guestfs_set_smp(handle, 2), "setting the number of CPUs");
     state_->check(guestfs_set_network(handle, options.network ? 1 : 0), "setting the network");
+    std::size_t index = 0;
     for (const ApplianceDrive& drive : drives) {
         struct guestfs_add_drive_opts_argv arguments {
         };
         arguments.bitmask = GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK | GUESTFS_ADD_DRIVE_OPTS_DISCARD_BITMASK |
-                            GUESTFS_ADD_DRIVE_OPTS_CACHEMODE_BITMASK;
+                            GUESTFS_ADD_DRIVE_OPTS_CACHEMODE_BITMASK | GUESTFS_ADD_DRIVE_OPTS_LABEL_BITMASK;
         arguments.format = "raw"; // never probed: a guest could write another format's magic
         arguments.discard = "besteffort";
+        const std::string label = label_of(index++);
+        arguments.label = label.c_str();
         arguments.cachemode = "unsafe"; // made durable at publishing; a killed build is thrown away
         const std::string server = "unix:" + drive.path.native();
         char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
@@ -224,6 +235,13 @@ bool Appliance::is_file(const std::string& path)
     const int result = guestfs_is_file_opts_argv(state_->get(), path.c_str(), &arguments);
     state_->check(result, fmt::format("looking for {}", path));
     return result == 1;
+}
+
+std::string Appliance::device_in_guest(std::size_t drive)
+{
+    std::string device = run({"readlink", "-f", "/dev/disk/guestfs/" + label_of(drive)});
+    device.erase(device.find_last_not_of('\n') + 1);
+    return device;
 }
 
 std::vector<std::string> Appliance::glob(const std::string& pattern)

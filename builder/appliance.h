@@ -36,7 +36,7 @@ class Appliance
 public:
     // Launches it (seconds under KVM, about 20 s under TCG). A stop request kills it; the call that
     // then fails throws Error{interrupted}. Throws Error{missing_tool} when it can't be launched.
-    Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives, std::stop_token stop);
+    Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives, const std::stop_token& stop);
     ~Appliance();
     Appliance(const Appliance&) = delete;
     Appliance& operator=(const Appliance&) = delete;
@@ -57,6 +57,11 @@ public:
     void truncate(const std::string& path);
     // Runs argv in the guest's root; returns its standard output.
     std::string run(const std::vector<std::string>& argv);
+
+    // The device of a drive (0 is the first one given) as a program run in the guest sees it. The
+    // kernel names disks in the order in which it finds them, and libguestfs's own disk is among
+    // them; only libguestfs's calls translate "/dev/sda".
+    [[nodiscard]] std::string device_in_guest(std::size_t drive);
 
     // Discards the free blocks of a mounted file system.
     void trim(const std::string& mount_point);

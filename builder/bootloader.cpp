@@ -44,11 +44,11 @@ void write_base_configuration(Appliance& appliance, const std::string& filesyste
     }
 }
 
-void install_grub(Appliance& appliance, const std::string& device)
+void install_grub(Appliance& appliance)
 {
     appliance.make_directories("/etc/default/grub.d");
     appliance.write_file("/etc/default/grub.d/10-kiln.cfg", grub_defaults);
-    appliance.run({"grub-install", "--target=i386-pc", "--no-floppy", device});
+    appliance.run({"grub-install", "--target=i386-pc", "--no-floppy", appliance.device_in_guest(0)});
     appliance.run({"update-grub"});
 }
 

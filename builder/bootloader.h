@@ -16,7 +16,7 @@ void partition_and_mount(Appliance& appliance, const std::string& device, ByteSi
 // fstab by UUID, hosts and hostname where the image has none.
 void write_base_configuration(Appliance& appliance, const std::string& filesystem, const std::string& filesystem_uuid);
 
-// GRUB with the guest's own tools, so that its kernel updates keep working.
-void install_grub(Appliance& appliance, const std::string& device);
+// GRUB on the first drive, with the guest's own tools, so that its kernel updates keep working.
+void install_grub(Appliance& appliance);
 
 } // namespace kiln::builder

@@ -65,7 +65,8 @@ void read_software(Appliance& appliance, DiskSet& disks)
 
 } // namespace
 
-DiskSet build(const recipes::Recipe& recipe, const BuildOptions& options, Progress& progress, std::stop_token stop)
+DiskSet build(const recipes::Recipe& recipe, const BuildOptions& options, Progress& progress,
+              const std::stop_token& stop)
 {
     require_host(options);
     const fs::path raw = options.work / "root.raw";
@@ -83,7 +84,7 @@ DiskSet build(const recipes::Recipe& recipe, const BuildOptions& options, Progre
     progress.stage("partitions and bootloader");
     partition_and_mount(appliance, appliance_disk, recipe.root.size);
     write_base_configuration(appliance, recipe.root.filesystem, filesystem_uuid);
-    install_grub(appliance, appliance_disk);
+    install_grub(appliance);
 
     for (const recipes::Step& step : recipe.steps) {
         throw_if_interrupted(stop);
@@ -110,7 +111,7 @@ DiskSet build(const recipes::Recipe& recipe, const BuildOptions& options, Progre
 }
 
 DiskSet seal_copies(const std::vector<DiskCopy>& copies, const BuildOptions& options, Progress& progress,
-                    std::stop_token stop)
+                    const std::stop_token& stop)
 {
     require_program("qemu-storage-daemon", "qemu-system-common");
     const DiskCopy& root = copies.at(0);

@@ -23,7 +23,7 @@ struct BuildOptions {
 // Recipe -> disks: packages, partitions, bootloader, steps, sealing, inspection, layer. Throws what
 // the parts throw (see debian_bootstrap.h, appliance.h, steps.h); the caller drops the work folder.
 [[nodiscard]] DiskSet build(const recipes::Recipe& recipe, const BuildOptions& options, Progress& progress,
-                            std::stop_token stop);
+                            const std::stop_token& stop);
 
 // A point-in-time copy of one disk, as the launcher took it.
 struct DiskCopy {
@@ -38,6 +38,6 @@ struct DiskCopy {
 
 // Copies -> sealed disks. The root disk comes first.
 [[nodiscard]] DiskSet seal_copies(const std::vector<DiskCopy>& copies, const BuildOptions& options, Progress& progress,
-                                  std::stop_token stop);
+                                  const std::stop_token& stop);
 
 } // namespace kiln::builder

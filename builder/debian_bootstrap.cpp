@@ -153,7 +153,7 @@ Error explain_bootstrap_failure(std::string_view log_text, const recipes::Recipe
 }
 
 void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const std::string& filesystem_uuid,
-                      Progress& progress, std::stop_token stop)
+                      Progress& progress, const std::stop_token& stop)
 {
     require_program("mmdebstrap", "mmdebstrap");
     require_program("mke2fs", "e2fsprogs");

@@ -24,7 +24,7 @@ namespace kiln::builder
 // root volume's size. Throws Error{package} for packages that don't exist or don't install, {network},
 // {no_space}, {recipe} when the volume is too small, {missing_tool}, {interrupted}.
 void bootstrap_debian(const recipes::Recipe& recipe, const std::filesystem::path& disk,
-                      const std::string& filesystem_uuid, Progress& progress, std::stop_token stop);
+                      const std::string& filesystem_uuid, Progress& progress, const std::stop_token& stop);
 
 // The error that mmdebstrap's log tells of. Exposed for its tests.
 [[nodiscard]] Error explain_bootstrap_failure(std::string_view log, const recipes::Recipe& recipe);

@@ -16,22 +16,22 @@ namespace
 const std::vector<std::string> convert = {"qemu-img", "convert", "-c",    "-m", "8",
                                           "-W",       "-O",      "qcow2", "-o", "compression_type=zstd"};
 
-void run_qemu_img(std::vector<std::string> argv, std::stop_token stop)
+void run_qemu_img(std::vector<std::string> argv, const std::stop_token& stop)
 {
-    run_or_throw({.argv = std::move(argv)}, "writing a disk layer", std::move(stop));
+    run_or_throw({.argv = std::move(argv)}, "writing a disk layer", stop);
 }
 
 } // namespace
 
-void layer_from_raw(const fs::path& raw, const fs::path& layer, std::stop_token stop)
+void layer_from_raw(const fs::path& raw, const fs::path& layer, const std::stop_token& stop)
 {
     std::vector<std::string> argv = convert;
     argv.insert(argv.end(), {"-f", "raw", raw.native(), layer.native()});
-    run_qemu_img(std::move(argv), std::move(stop));
+    run_qemu_img(std::move(argv), stop);
 }
 
 void layer_from_delta(const fs::path& delta, ByteSize disk_size, const fs::path& layer, const fs::path& work,
-                      std::stop_token stop)
+                      const std::stop_token& stop)
 {
     // qemu-img keeps "not allocated" and "zero" apart only when both sides have a backing file. Its
     // content does not matter, since only what lies above it is copied: an empty one serves.

@@ -39,7 +39,7 @@ std::string first_cpu_model()
 }
 
 // All that the verdict depends on. A reboot, a new kernel, QEMU or CPU makes the cached one void.
-std::string cache_key(const fs::path& kernel, std::stop_token stop)
+std::string cache_key(const fs::path& kernel, const std::stop_token& stop)
 {
     utsname host{};
     ::uname(&host);
@@ -48,7 +48,7 @@ std::string cache_key(const fs::path& kernel, std::stop_token stop)
                        version, first_cpu_model(), kernel.native());
 }
 
-AcceleratorVerdict probe_kvm(const fs::path& kernel, std::stop_token stop)
+AcceleratorVerdict probe_kvm(const fs::path& kernel, const std::stop_token& stop)
 {
     if (::access("/dev/kvm", R_OK | W_OK) != 0) {
         const bool exists = fs::exists("/dev/kvm");
@@ -155,7 +155,7 @@ std::optional<fs::path> find_kernel()
     return best;
 }
 
-AcceleratorVerdict find_accelerator(const Paths& paths, std::stop_token stop, bool probe_anew)
+AcceleratorVerdict find_accelerator(const Paths& paths, const std::stop_token& stop, bool probe_anew)
 {
     require_program(qemu, "qemu-system-x86");
     if (const char* wish = std::getenv("KILN_ACCELERATOR"); wish != nullptr && *wish != '\0') {

@@ -30,7 +30,8 @@ struct AcceleratorVerdict {
 // The verdict for this host: KILN_ACCELERATOR (kvm, tcg) decides when set, else the cache, else a
 // probe (about a second, 20 at most). Throws Error{missing_tool} without QEMU or a kernel to boot,
 // Error{usage} for another value of the variable, Error{interrupted}.
-[[nodiscard]] AcceleratorVerdict find_accelerator(const Paths& paths, std::stop_token stop, bool probe_anew = false);
+[[nodiscard]] AcceleratorVerdict find_accelerator(const Paths& paths, const std::stop_token& stop,
+                                                  bool probe_anew = false);
 
 // The newest kernel below /boot that this user can read; libguestfs boots the same one.
 [[nodiscard]] std::optional<std::filesystem::path> find_kernel();

@@ -27,6 +27,7 @@ BackgroundProcess::BackgroundProcess(const std::vector<std::string>& argv, const
                     "run `kiln doctor`, which names the Debian package that has it");
     }
     std::vector<char*> arguments;
+    arguments.reserve(argv.size() + 1);
     for (const std::string& argument : argv) {
         arguments.push_back(const_cast<char*>(argument.c_str()));
     }

@@ -17,7 +17,8 @@ public:
     constexpr ByteSize() = default;
     constexpr explicit ByteSize(std::uint64_t bytes) : bytes_(bytes) {}
     [[nodiscard]] constexpr std::uint64_t bytes() const { return bytes_; }
-    auto operator<=>(const ByteSize&) const = default;
+    friend constexpr auto operator<=>(ByteSize a, ByteSize b) { return a.bytes_ <=> b.bytes_; }
+    friend constexpr bool operator==(ByteSize a, ByteSize b) { return a.bytes_ == b.bytes_; }
     friend constexpr ByteSize operator+(ByteSize a, ByteSize b) { return ByteSize(a.bytes_ + b.bytes_); }
 
 private:

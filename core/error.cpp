@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <ranges>
 #include <utility>
 
 namespace kiln
@@ -82,12 +83,10 @@ Error& Error::while_doing(std::string context)
 
 void Error::compose()
 {
-    what_.clear();
-    for (auto context = context_.rbegin(); context != context_.rend(); ++context) {
-        what_ += *context + ": ";
-    }
-    if (!location_.empty()) {
-        what_ += location_ + ": ";
+    what_ = location_.empty() ? "" : location_ + ": ";
+    for (const std::string& context : context_ | std::views::reverse) {
+        what_ += context;
+        what_ += ": ";
     }
     what_ += message_;
 }

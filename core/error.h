@@ -53,7 +53,7 @@ public:
     Error& at(std::string location);
     Error& while_doing(std::string context);
 
-    // "message" with its contexts, without the hint.
+    // "location: outer context: inner context: message", without the hint.
     [[nodiscard]] const char* what() const noexcept override { return what_.c_str(); }
 
 private:

@@ -29,7 +29,7 @@ void watch_signals()
         sigaddset(&signals, number);
     }
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
+    static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
     source(); // constructed before the thread uses it
     std::thread([signals] {
         int number = 0;

@@ -45,6 +45,7 @@ Pipe make_pipe()
 std::vector<char*> as_argv(const std::vector<std::string>& strings)
 {
     std::vector<char*> pointers;
+    pointers.reserve(strings.size() + 1);
     for (const std::string& string : strings) {
         pointers.push_back(const_cast<char*>(string.c_str()));
     }
@@ -59,8 +60,10 @@ std::vector<std::string> child_environment(const Command& command)
         environment.emplace_back(*entry);
     }
     for (const auto& [name, value] : command.environment) {
-        std::erase_if(environment, [&](const std::string& entry) { return entry.starts_with(name + "="); });
-        environment.push_back(name + "=" + value);
+        const std::string prefix = name + "=";
+        std::erase_if(environment, [&](const std::string& entry) { return entry.starts_with(prefix); });
+        environment.push_back(prefix);
+        environment.back() += value;
     }
     return environment;
 }
@@ -82,7 +85,7 @@ std::vector<std::string> child_environment(const Command& command)
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    ::signal(SIGPIPE, SIG_DFL);
+    static_cast<void>(::signal(SIGPIPE, SIG_DFL));
     for (const auto& [ours, theirs] : descriptors) {
         // dup2 onto itself would keep close-on-exec set.
         const bool passed = ours == theirs ? ::fcntl(ours, F_SETFD, 0) == 0 : ::dup2(ours, theirs) >= 0;
@@ -211,7 +214,7 @@ std::string ProcessResult::describe() const
     return {};
 }
 
-ProcessResult run(const Command& command, std::stop_token stop)
+ProcessResult run(const Command& command, const std::stop_token& stop)
 {
     ProcessResult result;
     const auto program = find_program(command.argv.at(0));
@@ -299,7 +302,7 @@ ProcessResult run(const Command& command, std::stop_token stop)
     return result;
 }
 
-std::string run_or_throw(const Command& command, std::string_view doing, std::stop_token stop)
+std::string run_or_throw(const Command& command, std::string_view doing, const std::stop_token& stop)
 {
     ProcessResult result = run(command, stop);
     if (result.succeeded()) {

@@ -43,11 +43,11 @@ struct ProcessResult {
 
 // Waits for the program. Throws Error{interrupted} when `stop` is requested; every other end,
 // also a program that is missing, is in the result.
-[[nodiscard]] ProcessResult run(const Command& command, std::stop_token stop = {});
+[[nodiscard]] ProcessResult run(const Command& command, const std::stop_token& stop = {});
 
 // run(), and an Error{kind} that names the program, its end and the tail of its standard error
 // unless it succeeded; Error{missing_tool} when it could not be found. Returns standard output.
-std::string run_or_throw(const Command& command, std::string_view doing, std::stop_token stop = {});
+std::string run_or_throw(const Command& command, std::string_view doing, const std::stop_token& stop = {});
 
 // The path of `program` in PATH (with /usr/sbin and /sbin added), or nullopt.
 [[nodiscard]] std::optional<std::filesystem::path> find_program(std::string_view program);

@@ -74,7 +74,7 @@ struct Progress::State {
         }
         line.resize(std::min(line.size(), terminal_columns() - 1));
         fmt::print(stderr, "\r\x1b[K{}", line);
-        std::fflush(stderr);
+        static_cast<void>(std::fflush(stderr));
     }
 
     void end_stage(bool done)

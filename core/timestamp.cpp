@@ -4,6 +4,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <cmath>
+
 namespace kiln
 {
 
@@ -26,7 +28,7 @@ std::string human_duration(std::chrono::duration<double> duration)
     if (seconds < 60) {
         return fmt::format("{:.1f} s", seconds);
     }
-    const auto whole = static_cast<long>(seconds + 0.5);
+    const long whole = std::lround(seconds);
     return fmt::format("{} min {:02} s", whole / 60, whole % 60);
 }
 

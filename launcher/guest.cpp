@@ -24,7 +24,7 @@ std::string decoded(const Json& answer, std::string_view key)
 } // namespace
 
 ExecResult exec(const Paths& paths, const Instance& instance, const std::vector<std::string>& argv,
-                const std::string& input, std::chrono::seconds timeout, std::stop_token stop)
+                const std::string& input, std::chrono::seconds timeout, const std::stop_token& stop)
 {
     if (argv.empty()) {
         throw Error(ErrorKind::usage, "there is no command to run");
@@ -39,7 +39,7 @@ ExecResult exec(const Paths& paths, const Instance& instance, const std::vector<
 }
 
 DiskCopies copy_disks(const Paths& paths, const Instance& instance, const std::filesystem::path& into,
-                      std::stop_token stop)
+                      const std::stop_token& stop)
 {
     const Json answer =
         ask_supervisor(paths, instance.id, {{"request", "copy-disks"}, {"into", into.native()}}, copy_limit, stop);

@@ -24,7 +24,7 @@ struct ExecResult {
 
 // Runs argv in the guest, without a shell, as root. Throws Error{launch} past `timeout`.
 [[nodiscard]] ExecResult exec(const Paths& paths, const Instance& instance, const std::vector<std::string>& argv,
-                              const std::string& input, std::chrono::seconds timeout, std::stop_token stop);
+                              const std::string& input, std::chrono::seconds timeout, const std::stop_token& stop);
 
 // A point-in-time copy of every disk of a running instance.
 struct CopiedDisk {
@@ -41,6 +41,6 @@ struct DiskCopies {
 // and waits for the copies, which go to `into`. The guest runs on, whatever happens.
 // Throws Error{no_space} before anything is touched when the copies would not fit.
 [[nodiscard]] DiskCopies copy_disks(const Paths& paths, const Instance& instance, const std::filesystem::path& into,
-                                    std::stop_token stop);
+                                    const std::stop_token& stop);
 
 } // namespace kiln::launcher

@@ -139,7 +139,7 @@ void wait_until_started(const Paths& paths, const std::string& id, const std::st
 } // namespace
 
 Instance launch(const Paths& paths, const registry::VerifiedImage& image, const LaunchRequest& request,
-                std::stop_token stop)
+                const std::stop_token& stop)
 {
     require_program("qemu-system-x86_64", "qemu-system-x86");
     require_program("ssh-keygen", "openssh-client");

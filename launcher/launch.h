@@ -26,14 +26,14 @@ struct LaunchRequest {
 // runs the guest. On any error nothing of the instance is left. Throws Error{conflict} for a name
 // that is taken, {no_space, missing_tool, launch, interrupted}.
 [[nodiscard]] Instance launch(const Paths& paths, const registry::VerifiedImage& image, const LaunchRequest& request,
-                              std::stop_token stop);
+                              const std::stop_token& stop);
 
 // Returns when the guest itself says that it is up: its agent answers and, where it runs systemd,
 // `systemctl is-system-running --wait` has ended; the guest's word ("running", "degraded", or
 // "agent" for a guest without systemd) is returned. Throws Error{launch} with the console's tail when QEMU
 // ends or `timeout` passes.
 std::string wait_until_ready(const Paths& paths, const Instance& instance, std::chrono::seconds timeout,
-                             std::stop_token stop);
+                             const std::stop_token& stop);
 
 // Ends QEMU and the supervisor and removes all that is the instance's. Works in every state, also
 // when the supervisor or QEMU is gone already.

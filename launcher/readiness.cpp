@@ -66,7 +66,7 @@ bool agent_answers(const Paths& paths, const Instance& instance, const std::stop
 } // namespace
 
 std::string wait_until_ready(const Paths& paths, const Instance& instance, std::chrono::seconds timeout,
-                             std::stop_token stop)
+                             const std::stop_token& stop)
 {
     const InstancePaths files(paths, instance.id);
     const auto deadline = steady_clock::now() + timeout;

@@ -63,7 +63,7 @@ std::string check_console(const Paths& paths, const Instance& instance, const bu
 } // namespace
 
 std::vector<TestResult> run_tests(const Paths& paths, const Instance& instance, const std::vector<bundle::Test>& tests,
-                                  Progress& progress, std::stop_token stop)
+                                  Progress& progress, const std::stop_token& stop)
 {
     std::vector<TestResult> results;
     for (const bundle::Test& test : tests) {

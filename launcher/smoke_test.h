@@ -26,7 +26,7 @@ struct TestResult {
 // Runs the tests in order; a failed one does not stop the rest.
 [[nodiscard]] std::vector<TestResult> run_tests(const Paths& paths, const Instance& instance,
                                                 const std::vector<bundle::Test>& tests, Progress& progress,
-                                                std::stop_token stop);
+                                                const std::stop_token& stop);
 
 // JUnit XML of one suite; guest text is escaped, characters that XML can't hold are replaced.
 [[nodiscard]] std::string junit_xml(const std::string& suite, const std::vector<TestResult>& results,

@@ -37,7 +37,7 @@ TEST(Error, GathersContextOnTheWayUp)
 {
     Error error(ErrorKind::io, "no luck", "try again");
     error.while_doing("reading the disk").while_doing("building x").at("x.toml:3:1");
-    EXPECT_STREQ(error.what(), "building x: reading the disk: x.toml:3:1: no luck");
+    EXPECT_STREQ(error.what(), "x.toml:3:1: building x: reading the disk: no luck");
     EXPECT_EQ(error.hint(), "try again");
 }
 
