@@ -103,6 +103,7 @@ Finding look_at_space(const std::string& subject, const std::filesystem::path& f
 std::vector<Finding> examine(const Context& context)
 {
     std::vector<Finding> findings;
+    findings.reserve(programs.size() + 5);
     for (const Program& program : programs) {
         findings.push_back(look_for(program));
     }

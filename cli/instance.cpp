@@ -10,7 +10,6 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <iostream>
 #include <iterator>
 
@@ -68,9 +67,8 @@ void exec(Context& context, const std::string& reference, const std::vector<std:
                      "");
     } else {
         // The bytes as they are: this is the guest's own output, asked for by the user.
-        std::fwrite(result.output.data(), 1, result.output.size(), stdout);
-        std::fflush(stdout);
-        std::fwrite(result.errors.data(), 1, result.errors.size(), stderr);
+        std::cout << result.output << std::flush;
+        std::cerr << result.errors << std::flush;
     }
     if (result.truncated) {
         fmt::print(stderr, "kiln: the guest agent cut the output off\n");
@@ -81,6 +79,7 @@ void exec(Context& context, const std::string& reference, const std::vector<std:
 void terminate(const Context& context, const std::vector<std::string>& references)
 {
     std::vector<launcher::Instance> instances;
+    instances.reserve(references.size());
     for (const std::string& reference : references) { // all of them exist, or none is touched
         instances.push_back(launcher::resolve_instance(context.paths, reference));
     }

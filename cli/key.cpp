@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln key create|show
+// kiln key create|show|trust
 #include "cli/context.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/text.h"
+#include "signing/trust_store.h"
 
 #include <fmt/format.h>
 
@@ -49,6 +51,19 @@ void show(const Context& context)
     print_account(context, *account);
 }
 
+void trust(const Context& context, const std::string& account, const std::string& file)
+{
+    if (!signing::is_account_id(account)) {
+        throw Error(ErrorKind::usage, fmt::format("\"{}\" is not an account", printable(account, false)),
+                    "an account has 12 digits");
+    }
+    const auto key = signing::PublicKey::from_pem(read_file(file, ByteSize(65536)));
+    make_directories(context.paths.home, 0700);
+    signing::TrustStore(context.paths.trust).trust(account, key);
+    print_result(context, {{"account", account}, {"key_id", key.key_id()}},
+                 fmt::format("{} now speaks for account {}\n", key.key_id(), account));
+}
+
 } // namespace
 
 void add_key(CLI::App& app, Context& context)
@@ -62,6 +77,14 @@ void add_key(CLI::App& app, Context& context)
     on_run(*create_command, context, [&context, file] { create(context, *file); });
     CLI::App* show_command = key->add_subcommand("show", "Print the account's id and public key");
     on_run(*show_command, context, [&context] { show(context); });
+    CLI::App* trust_command = key->add_subcommand("trust", "Trust a public key to speak for an account");
+    auto account = std::make_shared<std::string>();
+    auto public_key = std::make_shared<std::string>();
+    trust_command->add_option("account", *account, "The account, 12 digits")->required()->type_name("ACCOUNT");
+    trust_command->add_option("file", *public_key, "Its public key, a PEM file that its owner gave you")
+        ->required()
+        ->type_name("FILE");
+    on_run(*trust_command, context, [&context, account, public_key] { trust(context, *account, *public_key); });
 }
 
 } // namespace kiln::cli

@@ -37,7 +37,7 @@ registry::Image publish(registry::Region& region, bundle::Manifest manifest, con
         }
         layers.push_back({volume.device, volume.layer});
     }
-    return region.publish(std::move(manifest), std::move(layers), key);
+    return region.publish(std::move(manifest), layers, key);
 }
 
 void require_free_version(const registry::Region& region, const std::string& name, const SemanticVersion& version,

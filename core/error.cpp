@@ -6,7 +6,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <ranges>
 #include <utility>
 
 namespace kiln
@@ -76,7 +75,7 @@ Error& Error::at(std::string location)
 
 Error& Error::while_doing(std::string context)
 {
-    context_.push_back(std::move(context));
+    context_.insert(context_.begin(), std::move(context));
     compose();
     return *this;
 }
@@ -84,7 +83,7 @@ Error& Error::while_doing(std::string context)
 void Error::compose()
 {
     what_ = location_.empty() ? "" : location_ + ": ";
-    for (const std::string& context : context_ | std::views::reverse) {
+    for (const std::string& context : context_) {
         what_ += context;
         what_ += ": ";
     }

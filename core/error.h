@@ -38,7 +38,7 @@ enum class ErrorKind {
 
 // Thrown by every folder. `message` is one sentence without a final newline, `hint` says what to do
 // next (may be empty), `location` is `file:line:column` where there is one. Context is added on the
-// way up, outermost last.
+// way up, outermost first.
 class Error : public std::exception
 {
 public:

@@ -143,7 +143,10 @@ public:
     ~Jobs()
     {
         for (std::size_t i = 0; i < count_; ++i) {
-            end(target_node(i));
+            try {
+                end(target_node(i));
+            } catch (...) { // QEMU has ended, and the job with it
+            }
         }
     }
 
@@ -176,25 +179,22 @@ public:
 private:
     void end(const std::string& id)
     {
-        try {
-            bool asked = false;
-            for (int i = 0; i < 200; ++i) {
-                const Json jobs = qmp_.execute("query-jobs");
-                const auto job =
-                    std::find_if(jobs.begin(), jobs.end(), [&](const Json& j) { return j.value("id", "") == id; });
-                if (job == jobs.end()) {
-                    return;
-                }
-                if (job->value("status", "") == "concluded") {
-                    qmp_.execute("job-dismiss", {{"id", id}});
-                    return;
-                }
-                if (!std::exchange(asked, true)) {
-                    qmp_.execute("job-cancel", {{"id", id}});
-                }
-                std::this_thread::sleep_for(milliseconds(20));
+        bool asked = false;
+        for (int i = 0; i < 200; ++i) {
+            const Json jobs = qmp_.execute("query-jobs");
+            const auto job =
+                std::find_if(jobs.begin(), jobs.end(), [&](const Json& j) { return j.value("id", "") == id; });
+            if (job == jobs.end()) {
+                return;
             }
-        } catch (const Error&) { // QEMU has ended, and the job with it
+            if (job->value("status", "") == "concluded") {
+                qmp_.execute("job-dismiss", {{"id", id}});
+                return;
+            }
+            if (!std::exchange(asked, true)) {
+                qmp_.execute("job-cancel", {{"id", id}});
+            }
+            std::this_thread::sleep_for(milliseconds(20));
         }
     }
 

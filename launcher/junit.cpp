@@ -49,7 +49,7 @@ std::string junit_xml(const std::string& suite, const std::vector<TestResult>& r
     std::string cases;
     for (const TestResult& result : results) {
         total += result.elapsed.count();
-        cases += fmt::format("    <testcase classname=\"{}\" name=\"{}\" time=\"{:.3f}\"", escaped(suite),
+        cases += fmt::format(R"(    <testcase classname="{}" name="{}" time="{:.3f}")", escaped(suite),
                              escaped(result.name), result.elapsed.count());
         cases += result.passed
                      ? "/>\n"

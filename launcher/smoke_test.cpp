@@ -36,11 +36,11 @@ std::string check_run(const Paths& paths, const Instance& instance, const bundle
         exec(paths, instance, {"/bin/sh", "-c", test.command}, {}, seconds(test.timeout_seconds), stop);
     const std::string output = trimmed(result.output);
     if (result.status != test.status) {
-        return fmt::format("exit status {} instead of {}; it printed \"{}\" and \"{}\"", result.status, test.status,
+        return fmt::format(R"(exit status {} instead of {}; it printed "{}" and "{}")", result.status, test.status,
                            tail_lines(output, 5), tail_lines(result.errors, 5));
     }
     if (test.output && output != *test.output) {
-        return fmt::format("it printed \"{}\" instead of \"{}\"", tail_lines(output, 20), *test.output);
+        return fmt::format(R"(it printed "{}" instead of "{}")", tail_lines(output, 20), *test.output);
     }
     return {};
 }

@@ -32,6 +32,13 @@ port=$("$kiln" instance show first --json | jq -r .ssh_port)
 equals "$(ssh -i "$key" -p "$port" -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
     -o LogLevel=ERROR root@127.0.0.1 id -un)" root
 
+say "a killed supervisor: the guest runs on, the next command adopts it"
+qemu_pid=$(pgrep -f "qemu-system-x86_64.*guest=$first")
+pkill -KILL -f "supervise $first"
+expect 0 "$kiln" instance exec first -- cat /proc/uptime
+equals "$(pgrep -f "qemu-system-x86_64.*guest=$first")" "$qemu_pid"
+equals "$(pgrep -fc "supervise $first")" 1
+
 say "snapshot while it runs"
 "$kiln" instance snapshot first --name debian-12-kept --version 1.0.0 --json >"$scratch/snapshot.json"
 equals "$(jq -r .consistency "$scratch/snapshot.json")" filesystem

@@ -45,4 +45,10 @@ copy_home
 rm -rf "$KILN_HOME/trust"
 mkdir -m 700 "$KILN_HOME/trust"
 refused "trust"
+
+say "and trusted again by its owner's public key"
+"$kiln" key show --json | jq -r .public_key >"$scratch/public.pem"
+expect 2 "$kiln" key trust 123 "$scratch/public.pem"
+expect 0 "$kiln" key trust "$("$kiln" key show --json | jq -r .account)" "$scratch/public.pem"
+expect 0 "$kiln" image verify debian-12
 rm -rf "$KILN_HOME"

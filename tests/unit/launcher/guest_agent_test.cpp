@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The guest agent's word is the guest's, and hostile.
+#include "core/error.h"
+#include "launcher/guest_agent.h"
+#include "tests/unit/launcher/fake_server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace kiln::launcher
+{
+namespace
+{
+
+constexpr std::chrono::milliseconds short_limit{300};
+
+// An agent that synchronizes, after an answer to somebody else, and answers the rest by `answers`.
+FakeServer::Answer agent(std::function<std::string(const std::string& command)> answers)
+{
+    return [answers = std::move(answers)](std::string line) -> std::string {
+        line.erase(0, line.rfind('\xff') + 1);
+        const Json request = Json::parse(line);
+        const std::string command = request.at("execute");
+        if (command == "guest-sync-delimited") {
+            return "{\"return\":17}\n\xff" + Json{{"return", request.at("arguments").at("id")}}.dump() + "\n";
+        }
+        return answers(command);
+    };
+}
+
+ExecResult exec_with(const std::string& status)
+{
+    FakeServer server("", agent([&](const std::string& command) -> std::string {
+                          return (command == "guest-exec" ? R"({"return":{"pid":5}})" : status) + "\n";
+                      }));
+    GuestAgent client(server.path());
+    return client.exec({"/bin/true"}, "", short_limit, [] { return false; });
+}
+
+TEST(GuestAgent, StatusSignalAndOutputComeBack)
+{
+    const ExecResult exited =
+        exec_with(R"({"return":{"exited":true,"exitcode":3,"out-data":"b3V0","err-data":"ZXJy"}})");
+    EXPECT_EQ(exited.status, 3);
+    EXPECT_EQ(exited.output, "out");
+    EXPECT_EQ(exited.errors, "err");
+    EXPECT_FALSE(exited.truncated);
+    const ExecResult killed = exec_with(R"({"return":{"exited":true,"signal":9,"out-truncated":true}})");
+    EXPECT_EQ(killed.status, 137);
+    EXPECT_TRUE(killed.truncated);
+}
+
+TEST(GuestAgent, HostileAnswersAreErrors)
+{
+    for (const char* status :
+         {R"({"return":{"exited":true,"exitcode":0,"out-data":"%%%"}})", R"({"return":{"exited":true,"exitcode":"0"}})",
+          R"({"return":{"exited":true}})", R"({"return":{"exited":"yes"}})", R"({"return":[]})", R"({"return":7})",
+          R"([])", "{", R"({"error":{"desc":3}})", R"({"error":[]})", ""}) {
+        EXPECT_THROW(static_cast<void>(exec_with(status)), Error) << status;
+    }
+}
+
+TEST(GuestAgent, ACommandWithoutAnEndEndsAtItsLimit)
+{
+    try {
+        static_cast<void>(exec_with(R"({"return":{"exited":false}})"));
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_THAT(error.what(), testing::HasSubstr("did not end"));
+    }
+}
+
+TEST(GuestAgent, SilenceIsNoAnswerAndTheNextRequestSynchronizesAnew)
+{
+    int pings = 0;
+    FakeServer server("", agent([&](const std::string&) { return ++pings == 1 ? "" : "{\"return\":{}}\n"; }));
+    GuestAgent client(server.path());
+    EXPECT_FALSE(client.answers(short_limit));
+    EXPECT_TRUE(client.answers(std::chrono::seconds(5)));
+    EXPECT_FALSE(GuestAgent("/nonexistent/agent").answers(short_limit));
+}
+
+} // namespace
+} // namespace kiln::launcher

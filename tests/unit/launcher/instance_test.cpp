@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/error.h"
+#include "core/files.h"
+#include "launcher/instance_type.h"
+#include "launcher/launch.h"
+#include "launcher/qemu_command.h"
+#include "tests/support/golden.h"
+#include "tests/unit/launcher/fixtures.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+namespace kiln::launcher
+{
+namespace
+{
+
+namespace fs = std::filesystem;
+
+std::string lines(const std::vector<std::string>& argv)
+{
+    std::string text;
+    for (const std::string& argument : argv) {
+        text += argument + "\n";
+    }
+    return text;
+}
+
+TEST(QemuCommand, IsWholeAndExplicit)
+{
+    const InstancePaths files(paths_in("/home/a,b/kiln"), "i-0123456789abcdef0");
+    Instance instance = small_instance(files);
+    test::expect_golden("launcher/qemu-argv-tcg.txt", lines(qemu_argv(instance, files)));
+    instance.accelerator = Accelerator::kvm;
+    EXPECT_THAT(lines(qemu_argv(instance, files)), testing::HasSubstr("-accel\nkvm\n-cpu\nhost\n"));
+}
+
+TEST(InstanceRecord, GoldenAndRoundTrip)
+{
+    const InstancePaths files(paths_in("/home/kiln"), "i-0123456789abcdef0");
+    const Json json = to_json(small_instance(files));
+    test::expect_golden("launcher/instance.json", json.dump(2) + "\n");
+    EXPECT_EQ(to_json(instance_from_json(json)), json);
+}
+
+TEST(InstanceRecord, RefusesWhatItDoesNotKnow)
+{
+    const InstancePaths files(paths_in("/home/kiln"), "i-0123456789abcdef0");
+    const Json good = to_json(small_instance(files));
+    Json newer = good;
+    newer["schema"] = 2;
+    EXPECT_THROW(static_cast<void>(instance_from_json(newer)), Error);
+    for (const auto& [key, value] : good.items()) {
+        Json wrong = good;
+        wrong.erase(key);
+        EXPECT_THROW(static_cast<void>(instance_from_json(wrong)), Error) << "without " << key;
+    }
+    Json state = good;
+    state["state"] = "flying";
+    EXPECT_THROW(static_cast<void>(instance_from_json(state)), Error);
+    Json disks = good;
+    disks["disks"][0]["layers"] = {1, 2};
+    EXPECT_THROW(static_cast<void>(instance_from_json(disks)), Error);
+}
+
+class InstanceList : public testing::Test
+{
+protected:
+    InstanceList()
+    {
+        fs::create_directories(files_.folder);
+        fs::create_directories(files_.run);
+        save_record(files_, small_instance(files_));
+    }
+    test::TemporaryFolder home_;
+    Paths paths_ = paths_in(home_.path());
+    InstancePaths files_{paths_, "i-0123456789abcdef0"};
+};
+
+TEST_F(InstanceList, AGuestWithoutQemuDoesNotRun)
+{
+    const auto instances = list_instances(paths_);
+    ASSERT_EQ(instances.size(), 1U);
+    EXPECT_EQ(instances[0].state, InstanceState::stopped);
+    EXPECT_THAT(instances[0].state_reason, testing::HasSubstr("its QEMU is gone"));
+}
+
+TEST_F(InstanceList, AReusedPidIsNotQemu)
+{
+    write_file_durably(files_.pid_file, std::to_string(::getpid()) + "\n");
+    EXPECT_FALSE(find_qemu(files_, "i-0123456789abcdef0"));
+    write_file_durably(files_.pid_file, "no number");
+    EXPECT_FALSE(find_qemu(files_, "i-0123456789abcdef0"));
+}
+
+TEST_F(InstanceList, FindsByIdAndNameAndSaysWhatThereIs)
+{
+    EXPECT_EQ(resolve_instance(paths_, "web").id, "i-0123456789abcdef0");
+    EXPECT_EQ(resolve_instance(paths_, "i-0123456789abcdef0").name, "web");
+    try {
+        static_cast<void>(resolve_instance(paths_, "../web\x1b"));
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::not_found);
+        EXPECT_STREQ(error.what(), "there is no instance ../web\\x1b");
+        EXPECT_THAT(error.hint(), testing::HasSubstr("i-0123456789abcdef0"));
+    }
+}
+
+TEST_F(InstanceList, TerminateLeavesNothingAlsoTwice)
+{
+    const Instance instance = resolve_instance(paths_, "web");
+    terminate(paths_, instance);
+    EXPECT_FALSE(fs::exists(files_.folder));
+    EXPECT_FALSE(fs::exists(files_.run));
+    EXPECT_NO_THROW(terminate(paths_, instance));
+    EXPECT_TRUE(list_instances(paths_).empty());
+}
+
+TEST(InstanceType, TheDataFileHasThem)
+{
+    EXPECT_EQ(load_instance_types().size(), 6U);
+    EXPECT_EQ(find_instance_type("t3.nano").memory, mebibytes(512));
+    EXPECT_EQ(find_instance_type("t3.xlarge").vcpus, 4U);
+    try {
+        static_cast<void>(find_instance_type("t3.smal"));
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::not_found);
+        EXPECT_THAT(error.hint(), testing::StartsWith("did you mean t3.small? the types are t3.nano, "));
+    }
+}
+
+} // namespace
+} // namespace kiln::launcher
