@@ -177,7 +177,7 @@ TEST_F(DiskCopy, ACopyThatCantStartThawsTheGuest)
     EXPECT_THAT(qmp_->execute("query-named-block-nodes").dump(), testing::Not(testing::HasSubstr("delta0")));
 }
 
-TEST_F(DiskCopy, ATargetThatExistsIsAnErrorAndNoFreeze)
+TEST_F(DiskCopy, AFolderThatIsMissingIsAnErrorAndNoFreeze)
 {
     FakeServer server("", agent());
     GuestAgent guest(server.path());
