@@ -94,8 +94,7 @@ public:
             run_or_throw(
                 {.argv = {"qemu-img", "create", "-q", "-f", "qcow2", file.native(), std::to_string(disk.size.bytes())}},
                 "creating the copy's disk");
-            // The AMI's topmost layer is the copy's backing too: only over something is a cluster of zeroes kept as
-            // zeroes instead of as a hole.
+            // Over the same layer as in use later, so that zeroes stay zeroes and don't become holes.
             const std::string backing = disk.layers.empty() ? "" : layer_node(i, disk.layers.size() - 1);
             qmp.execute("blockdev-add", qcow2_node(target_node(i), file, false, backing));
             ++added_;
