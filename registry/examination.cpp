@@ -162,10 +162,12 @@ void Examination::check_signature()
         return fail(name, "it is unsigned", ErrorKind::untrusted,
                     "every image that Kiln publishes is signed: build or import it again, from whom you trust");
     }
-    fail(name, join(faults, "; "), ErrorKind::untrusted,
-         fmt::format("if you trust account {}, get its public key from its owner and `kiln key trust ACCOUNT FILE`; `kiln image "
-                     "verify {}` shows every check",
-                     image_.owner, image_.id));
+    fail(
+        name, join(faults, "; "), ErrorKind::untrusted,
+        fmt::format(
+            "if you trust account {}, get its public key from its owner and `kiln key trust ACCOUNT FILE`; `kiln image "
+            "verify {}` shows every check",
+            image_.owner, image_.id));
 }
 
 void Examination::check_statement()
