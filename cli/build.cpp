@@ -3,8 +3,8 @@
 #include "builder/build.h"
 #include "cli/context.h"
 #include "cli/publish.h"
+#include "cli/work_folders.h"
 #include "core/error.h"
-#include "core/files.h"
 #include "core/progress.h"
 #include "recipes/recipe.h"
 
@@ -78,12 +78,9 @@ void build(Context& context, const std::string& file)
     const signing::Account account = signing::ensure_account(context.paths);
     const signing::SecretKey key = context.account_key(); // asked for before the long work
     const Accelerator accelerator = context.accelerator();
-    make_directories(context.paths.work, 0700);
-    WorkFolder::sweep_abandoned(context.paths.work);
-    const WorkFolder work(context.paths.work, "build-");
-    const WorkFolder sockets(context.paths.run, "build-");
+    const WorkFolders work(context.paths, "build-");
     const builder::DiskSet disks =
-        builder::build(recipe, {accelerator, work.path(), sockets.path()}, progress, context.stop);
+        builder::build(recipe, {accelerator, work.disks.path(), work.sockets.path()}, progress, context.stop);
     progress.stage("sign and publish");
     const registry::Image image = publish(*region, manifest_for(recipe, account.id), disks, key);
     progress.finish();

@@ -5,8 +5,8 @@
 #include "bundle/manifest.h"
 #include "cli/context.h"
 #include "cli/publish.h"
+#include "cli/work_folders.h"
 #include "core/error.h"
-#include "core/files.h"
 #include "core/progress.h"
 #include "launcher/guest.h"
 
@@ -71,16 +71,13 @@ void snapshot(Context& context, const SnapshotOptions& options)
     const signing::Account account = signing::ensure_account(context.paths);
     const signing::SecretKey key = context.account_key();
     const Accelerator accelerator = context.accelerator();
-    make_directories(context.paths.work, 0700);
-    WorkFolder::sweep_abandoned(context.paths.work);
-    const WorkFolder work(context.paths.work, "snapshot-");
-    const WorkFolder sockets(context.paths.run, "snapshot-");
+    const WorkFolders work(context.paths, "snapshot-");
 
     Progress progress;
     progress.stage(fmt::format("copy the disks of {}", instance.id));
-    const launcher::DiskCopies copies = launcher::copy_disks(context.paths, instance, work.path(), context.stop);
-    const builder::DiskSet disks =
-        builder::seal_copies(to_builder(copies), {accelerator, work.path(), sockets.path()}, progress, context.stop);
+    const launcher::DiskCopies copies = launcher::copy_disks(context.paths, instance, work.disks.path(), context.stop);
+    const builder::DiskSet disks = builder::seal_copies(
+        to_builder(copies), {accelerator, work.disks.path(), work.sockets.path()}, progress, context.stop);
     progress.stage("sign and publish");
     bundle::Manifest manifest = manifest_for(parent, parent_image, instance, account.id);
     manifest.name = options.name;

@@ -56,6 +56,19 @@ void rename_or_throw(const fs::path& from, const fs::path& to)
     }
 }
 
+// Held while a work folder is made and locked, and while abandoned ones are looked for: a folder
+// that is seen without a lock has lost its owner.
+FileDescriptor lock_making(const fs::path& parent)
+{
+    FileDescriptor fd = open_or_throw(parent, O_RDONLY | O_DIRECTORY);
+    while (::flock(fd.get(), LOCK_EX) != 0) {
+        if (errno != EINTR) {
+            throw system_error(errno, fmt::format("locking {}", parent.native()));
+        }
+    }
+    return fd;
+}
+
 fs::path folder_of(const fs::path& path)
 {
     return path.has_parent_path() ? path.parent_path() : fs::path(".");
@@ -157,6 +170,7 @@ ByteSize allocated_size(const fs::path& path)
 WorkFolder::WorkFolder(const fs::path& parent, std::string_view prefix)
 {
     make_directories(parent, 0700);
+    const FileDescriptor making = lock_making(parent);
     path_ = parent / fmt::format("{}{}", prefix, random_hex(8));
     if (::mkdir(path_.c_str(), 0700) != 0) {
         throw system_error(errno, fmt::format("creating {}", path_.native()));
@@ -175,17 +189,15 @@ WorkFolder::~WorkFolder()
 
 int WorkFolder::sweep_abandoned(const fs::path& parent)
 {
+    if (!fs::exists(parent)) {
+        return 0;
+    }
+    const FileDescriptor making = lock_making(parent);
     int swept = 0;
     std::error_code ignored;
     for (const fs::directory_entry& entry : fs::directory_iterator(parent, ignored)) {
         const FileDescriptor fd(::open(entry.path().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-        // A folder younger than a minute may not have been locked yet by its owner.
-        struct stat status {
-        };
-        if (!fd || ::fstat(fd.get(), &status) != 0 || ::time(nullptr) - status.st_ctime < 60) {
-            continue;
-        }
-        if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) {
+        if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) {
             fs::remove_all(entry.path(), ignored);
             ++swept;
         }

@@ -78,6 +78,7 @@ for after in 5 45; do
     wait $pid || status=$?
     equals "$status" 130
     nothing_runs "$KILN_HOME/work"
+    nothing_runs mmdebstrap
     nothing_left_in_work
 done
 
@@ -88,5 +89,9 @@ sleep 3
 kill -KILL $pid
 wait $pid || true
 nothing_runs "$KILN_HOME/work"
+nothing_runs mmdebstrap
+[ -n "$(ls -A "$KILN_HOME/work")" ] || fail "the killed build left no folder to sweep"
+expect 7 "$kiln" build "$(recipe sweeper -e 's/"openssh-server",/"openssh-sever",/')"
+nothing_left_in_work
 
 equals "$("$kiln" image list --json | jq length)" "$images_before"

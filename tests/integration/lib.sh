@@ -45,9 +45,9 @@ expect() {
 contains() { grep -qF -- "$1" <<<"$output" || fail "no '$1' in: $output"; }
 equals() { [ "$1" = "$2" ] || fail "'$1' is not '$2'"; }
 
-# nothing_runs PATTERN: no process of this home is left. Waits up to 5 s for the kernel to reap.
+# nothing_runs PATTERN: no process of this home is left. Waits up to 20 s for it to clean up.
 nothing_runs() {
-    for _ in $(seq 50); do
+    for _ in $(seq 200); do
         pgrep -f -- "$1" >/dev/null || return 0
         sleep 0.1
     done

@@ -93,6 +93,22 @@ TEST(WorkFolder, IsPrivateAndGoesWithItsOwner)
     EXPECT_FALSE(fs::exists(path));
 }
 
+TEST(WorkFolder, OfAKilledOwnerIsSweptAndOfALiveOneIsNot)
+{
+    const test::TemporaryFolder folder;
+    const WorkFolder live(folder.path(), "build-");
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const WorkFolder dead(folder.path(), "build-");
+        ::kill(::getpid(), SIGKILL);
+    }
+    ::waitpid(child, nullptr, 0);
+    EXPECT_EQ(entries(folder.path()), 2U);
+    EXPECT_EQ(WorkFolder::sweep_abandoned(folder.path()), 1);
+    EXPECT_EQ(entries(folder.path()), 1U);
+    EXPECT_TRUE(fs::exists(live.path()));
+}
+
 TEST(FileLock, OneHolderAndNoneAfterItsDeath)
 {
     const test::TemporaryFolder folder;
