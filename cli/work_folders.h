@@ -13,7 +13,7 @@ namespace kiln::cli
 
 struct WorkFolders {
     WorkFolders(const Paths& paths, std::string_view prefix)
-        : disks(swept(paths.work), prefix), sockets(swept(paths.run / "work"), prefix)
+        : disks(swept(paths.work), prefix), sockets(swept(private_run(paths) / "work"), prefix)
     {
     }
 
@@ -21,6 +21,11 @@ struct WorkFolders {
     WorkFolder sockets;
 
 private:
+    static const std::filesystem::path& private_run(const Paths& paths)
+    {
+        make_private_directory(paths.run);
+        return paths.run;
+    }
     static std::filesystem::path swept(const std::filesystem::path& parent)
     {
         WorkFolder::sweep_abandoned(parent);

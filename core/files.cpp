@@ -135,6 +135,18 @@ void make_directories(const fs::path& path, mode_t mode)
     }
 }
 
+void make_private_directory(const fs::path& path)
+{
+    make_directories(path, 0700);
+    struct stat status {
+    };
+    if (::lstat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode) || status.st_uid != ::getuid() ||
+        (status.st_mode & 077) != 0) {
+        throw Error(ErrorKind::permission_denied, fmt::format("{} is not a private folder of this user", path.native()),
+                    "remove it, or set XDG_RUNTIME_DIR to a folder of your own");
+    }
+}
+
 void sync_directory(const fs::path& path)
 {
     const FileDescriptor fd = open_or_throw(path, O_RDONLY | O_DIRECTORY);

@@ -28,6 +28,10 @@ void publish_file(const std::filesystem::path& from, const std::filesystem::path
 // Creates `path` and its parents with `mode` for the ones that it creates; keeps existing ones.
 void make_directories(const std::filesystem::path& path, mode_t mode = 0755);
 
+// The same with mode 0700; throws Error{permission_denied} when `path` exists and is somebody else's, a
+// symbolic link, or open to others: in /tmp anybody could have made it before us.
+void make_private_directory(const std::filesystem::path& path);
+
 void sync_directory(const std::filesystem::path& path);
 
 // Throws Error{no_space} that names the folder and both sizes when less than `needed` is free there.

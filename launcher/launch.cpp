@@ -146,7 +146,7 @@ Instance launch(const Paths& paths, const registry::VerifiedImage& image, const 
     require_memory(request.type);
     make_directories(paths.home, 0700);
     make_directories(paths.instances, 0700);
-    make_directories(paths.run, 0700);
+    make_private_directory(paths.run);
     require_free_space(paths.instances, mebibytes(256), "an instance");
 
     Instance instance = describe(image, request);

@@ -80,6 +80,17 @@ TEST(Files, NoSpaceIsSaidBeforehand)
     }
 }
 
+TEST(Files, APrivateFolderIsOursAlone)
+{
+    const test::TemporaryFolder folder;
+    make_private_directory(folder.path() / "run");
+    EXPECT_NO_THROW(make_private_directory(folder.path() / "run"));
+    fs::create_directory_symlink(folder.path() / "run", folder.path() / "link");
+    EXPECT_THROW(make_private_directory(folder.path() / "link"), Error);
+    fs::permissions(folder.path() / "run", fs::perms::group_read, fs::perm_options::add);
+    EXPECT_THROW(make_private_directory(folder.path() / "run"), Error);
+}
+
 TEST(WorkFolder, IsPrivateAndGoesWithItsOwner)
 {
     const test::TemporaryFolder folder;
