@@ -149,7 +149,8 @@ Error explain_bootstrap_failure(std::string_view log_text, const recipes::Recipe
         return {ErrorKind::network, "the package archive has no such suite, or did not deliver: " + tail_lines(log, 3),
                 "check base.suite and base.mirror in the recipe"};
     }
-    return {ErrorKind::package, "the packages could not be installed: " + tail_lines(log, 6), "correct `packages` in the recipe, or check the archive"};
+    return {ErrorKind::package, "the packages could not be installed: " + tail_lines(log, 6),
+            "correct `packages` in the recipe, or check the archive"};
 }
 
 void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const std::string& filesystem_uuid,
