@@ -32,7 +32,8 @@ namespace
 
 // libguestfs's name for the first disk that it is given.
 constexpr const char* appliance_disk = "/dev/sda";
-// A minimal Debian needs about 0.5 GiB unpacked, once in TMPDIR and once in the work folder.
+// A minimal Debian needs about 0.5 GiB unpacked: once as a tree, in the work folder or in TMPDIR, and once
+// as a disk.
 constexpr ByteSize needed_space = gibibytes(1);
 
 void require_host(const BuildOptions& options)

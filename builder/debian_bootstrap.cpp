@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <fcntl.h>
 #include <fstream>
 #include <pwd.h>
@@ -77,6 +78,18 @@ std::string choose_mode()
     throw Error(ErrorKind::missing_tool,
                 "this user has no subordinate user ids, so packages can't be unpacked without root",
                 "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER");
+}
+
+// As root the packages are unpacked in namespaces of their own: however Kiln ends, no process and no mount
+// outlives it. They are unpacked below the work folder, which a later build sweeps; as /tmp, because apt's own
+// user must be able to walk there.
+std::vector<std::string> in_namespaces(const fs::path& unpacked)
+{
+    fs::create_directory(unpacked);
+    return {"unshare", "--mount",      "--pid",
+            "--fork",  "--kill-child", "--mount-proc",
+            "sh",      "-euc",         R"(mount --bind "$1" /tmp; shift; export TMPDIR=/tmp; exec "$@")",
+            "sh",      unpacked};
 }
 
 bool contains(std::string_view text, std::string_view part)
@@ -164,11 +177,9 @@ void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const
     if (!fd || ::fchmod(fd.get(), 0666) != 0) {
         throw system_error(errno, fmt::format("opening {}", disk.native()));
     }
+    const std::string mode = choose_mode();
+    const fs::path unpacked = disk.parent_path() / "unpacked";
     Command command{
-        .argv = {"mmdebstrap", "--mode=" + choose_mode(), "--variant=minbase", "--architectures=amd64",
-                 "--include=" + join(packages_to_install(recipe), ","), "--aptopt=Acquire::Languages \"none\"",
-                 "--skip=cleanup/apt,cleanup/mmdebstrap,cleanup/reproducible,cleanup/run,cleanup/tmp",
-                 "--customize-hook=" + std::string(customize_hook), recipe.base.suite, "/dev/null"},
         .environment = {{"KILN_UUID", filesystem_uuid},
                         {"KILN_OFFSET", std::to_string(partition.offset().bytes())},
                         {"KILN_KIB", std::to_string(partition.size().bytes() / 1024)},
@@ -176,6 +187,15 @@ void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const
         .descriptors = {{fd.get(), disk_descriptor}},
         .on_error_line = [&](std::string_view line) { progress.detail(line); },
     };
+    if (mode == "root") {
+        command.argv = in_namespaces(unpacked);
+        command.death_signal = SIGKILL; // unshare lets no other signal through
+    }
+    command.argv.insert(command.argv.end(),
+                        {"mmdebstrap", "--mode=" + mode, "--variant=minbase", "--architectures=amd64",
+                         "--include=" + join(packages_to_install(recipe), ","), "--aptopt=Acquire::Languages \"none\"",
+                         "--skip=cleanup/apt,cleanup/mmdebstrap,cleanup/reproducible,cleanup/run,cleanup/tmp",
+                         "--customize-hook=" + std::string(customize_hook), recipe.base.suite, "/dev/null"});
     if (!recipe.base.mirror.empty()) {
         command.argv.push_back(recipe.base.mirror);
     }
@@ -184,6 +204,7 @@ void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const
         throw explain_bootstrap_failure(result.errors, recipe);
     }
     ::fchmod(fd.get(), 0600);
+    fs::remove_all(unpacked);
 }
 
 } // namespace kiln::builder

@@ -70,7 +70,8 @@ std::vector<std::string> child_environment(const Command& command)
 
 // Between fork and exec: only async-signal-safe calls.
 [[noreturn]] void become(const char* program, char* const* argv, char* const* environment, const char* folder,
-                         const std::vector<std::pair<int, int>>& descriptors, int report, pid_t parent)
+                         const std::vector<std::pair<int, int>>& descriptors, int death_signal, int report,
+                         pid_t parent)
 {
     const auto fail = [&] {
         const int number = errno;
@@ -78,7 +79,7 @@ std::vector<std::string> child_environment(const Command& command)
         ::_exit(127);
     };
     ::setpgid(0, 0);
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    ::prctl(PR_SET_PDEATHSIG, death_signal);
     if (::getppid() != parent) {
         ::_exit(127);
     }
@@ -241,7 +242,7 @@ ProcessResult run(const Command& command, const std::stop_token& stop)
     }
     if (pid == 0) {
         become(program->c_str(), argv.data(), environment_pointers.data(), command.folder.c_str(), descriptors,
-               report.write_end.get(), parent);
+               command.death_signal, report.write_end.get(), parent);
     }
     Child child(pid);
     input.read_end = FileDescriptor();

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a program from an argv vector, never through a shell. Every child dies with Kiln
+// Runs a program from an argv vector, never through a shell. Every child is ended when Kiln dies
 // (PR_SET_PDEATHSIG) and sits in a process group of its own, which a stop request ends whole.
 #pragma once
 
 #include <sys/types.h>
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -27,6 +28,7 @@ struct Command {
     std::vector<std::pair<int, int>> descriptors{};                 // {ours, the child's number}, 3 and up
     std::function<void(std::string_view)> on_error_line{};          // each whole line of standard error
     std::size_t output_limit = std::size_t{64} << 20U;              // of each stream; the rest is dropped
+    int death_signal = SIGTERM;                                     // what the child gets when Kiln dies
 };
 
 struct ProcessResult {

@@ -82,14 +82,15 @@ for after in 5 45; do
     nothing_left_in_work
 done
 
-say "a SIGKILL leaves no AMI, and the next build sweeps its folder"
+say "a SIGKILL leaves no AMI and no mount, and the next build sweeps its folder"
 "$kiln" build "$(recipe killed)" >"$scratch/log" 2>&1 &
 pid=$!
-sleep 3
+sleep 20
 kill -KILL $pid
 wait $pid || true
 nothing_runs "$KILN_HOME/work"
 nothing_runs mmdebstrap
+! grep -F -e mmdebstrap -e "$KILN_HOME" /proc/self/mounts || fail "mounts are left"
 [ -n "$(ls -A "$KILN_HOME/work")" ] || fail "the killed build left no folder to sweep"
 expect 7 "$kiln" build "$(recipe sweeper -e 's/"openssh-server",/"openssh-sever",/')"
 nothing_left_in_work
