@@ -3,8 +3,8 @@
 
 #include "core/error.h"
 #include "core/interrupt.h"
+#include "core/json_socket.h"
 #include "launcher/instance_store.h"
-#include "launcher/json_socket.h"
 #include "launcher/qemu_process.h"
 
 #include <fmt/format.h>

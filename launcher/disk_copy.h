@@ -2,9 +2,9 @@
 // Internal: the point-in-time copy of a running instance's disks, as the supervisor takes it.
 #pragma once
 
+#include "core/qmp_client.h"
 #include "launcher/guest.h"
 #include "launcher/guest_agent.h"
-#include "launcher/qmp_client.h"
 
 #include <functional>
 

@@ -3,8 +3,8 @@
 // Safe for several threads; each request holds the line for its own time only.
 #pragma once
 
+#include "core/json_socket.h"
 #include "launcher/guest.h"
-#include "launcher/json_socket.h"
 
 #include <functional>
 #include <mutex>

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/interrupt.h"
+#include "core/qmp_client.h"
 #include "core/random.h"
 #include "core/text.h"
 #include "launcher/control.h"
@@ -14,7 +15,6 @@
 #include "launcher/launch.h"
 #include "launcher/qemu_command.h"
 #include "launcher/qemu_process.h"
-#include "launcher/qmp_client.h"
 #include "signing/base64.h"
 
 #include <fmt/format.h>

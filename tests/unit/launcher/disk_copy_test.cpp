@@ -7,7 +7,7 @@
 #include "launcher/disk_copy.h"
 #include "launcher/qemu_command.h"
 #include "launcher/qemu_process.h"
-#include "tests/unit/launcher/fake_server.h"
+#include "tests/support/fake_server.h"
 #include "tests/unit/launcher/fixtures.h"
 
 #include <gmock/gmock.h>

@@ -2,7 +2,7 @@
 // The guest agent's word is the guest's, and hostile.
 #include "core/error.h"
 #include "launcher/guest_agent.h"
-#include "tests/unit/launcher/fake_server.h"
+#include "tests/support/fake_server.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/qmp_client.h"
+#include "core/qmp_client.h"
 
 #include "core/error.h"
 #include "core/text.h"
 
 #include <fmt/format.h>
 
-namespace kiln::launcher
+namespace kiln
 {
 namespace
 {
@@ -49,4 +49,4 @@ Json QmpClient::execute(const std::string& command, const Json& arguments, std::
     }
 }
 
-} // namespace kiln::launcher
+} // namespace kiln

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: QEMU's machine protocol (docs/interop/qmp-spec of QEMU 7.2). Safe for several threads.
+// QEMU's machine protocol (docs/interop/qmp-spec of QEMU 7.2). Safe for several threads.
 #pragma once
 
-#include "launcher/json_socket.h"
+#include "core/json_socket.h"
 
 #include <mutex>
 
-namespace kiln::launcher
+namespace kiln
 {
 
 class QmpClient
@@ -24,4 +24,4 @@ private:
     JsonSocket socket_;
 };
 
-} // namespace kiln::launcher
+} // namespace kiln

@@ -3,7 +3,7 @@
 // "close" closes the connection.
 #pragma once
 
-#include "launcher/json_socket.h"
+#include "core/json_socket.h"
 #include "tests/support/temporary_folder.h"
 
 #include <atomic>
@@ -14,7 +14,7 @@
 #include <thread>
 #include <unistd.h>
 
-namespace kiln::launcher
+namespace kiln
 {
 
 class FakeServer
@@ -77,4 +77,4 @@ private:
     std::jthread thread_;
 };
 
-} // namespace kiln::launcher
+} // namespace kiln

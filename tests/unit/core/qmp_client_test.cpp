@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Malformed, missing and late answers of QEMU's monitor: an error, never a crash or a hang (attack 38).
 #include "core/error.h"
-#include "launcher/qmp_client.h"
-#include "tests/unit/launcher/fake_server.h"
+#include "core/qmp_client.h"
+#include "tests/support/fake_server.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace kiln::launcher
+namespace kiln
 {
 namespace
 {
@@ -68,4 +68,4 @@ TEST(QmpClient, WantsTheGreeting)
 }
 
 } // namespace
-} // namespace kiln::launcher
+} // namespace kiln

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/json_socket.h"
+#include "core/json_socket.h"
 
 #include "core/error.h"
 #include "core/interrupt.h"
@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-namespace kiln::launcher
+namespace kiln
 {
 namespace
 {
@@ -148,4 +148,4 @@ FileDescriptor listen_on(const std::filesystem::path& path)
     return fd;
 }
 
-} // namespace kiln::launcher
+} // namespace kiln

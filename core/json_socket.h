@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: one JSON value a line over a UNIX socket, which QMP, the guest agent and the supervisor's
+// One JSON value a line over a UNIX socket, which QMP, the guest agent and the supervisor's
 // own control socket all speak. Everything has a deadline and a length cap; a malformed or missing
 // answer is an Error{launch}, never a hang.
 #pragma once
@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-namespace kiln::launcher
+namespace kiln
 {
 
 using Deadline = std::chrono::steady_clock::time_point;
@@ -50,4 +50,4 @@ private:
 // A listening socket with mode 0600; an old one at that path is replaced.
 [[nodiscard]] FileDescriptor listen_on(const std::filesystem::path& path);
 
-} // namespace kiln::launcher
+} // namespace kiln
