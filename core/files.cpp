@@ -115,11 +115,25 @@ void write_file_durably(const fs::path& path, std::string_view bytes, mode_t mod
     sync_directory(folder_of(path));
 }
 
+void sync_file(const fs::path& path)
+{
+    FileDescriptor fd = open_or_throw(path, O_RDONLY);
+    sync_or_throw(fd.get(), path);
+    fd.close();
+}
+
+void link_or_copy(const fs::path& from, const fs::path& to)
+{
+    std::error_code unlinkable;
+    fs::create_hard_link(from, to, unlinkable);
+    if (unlinkable) {
+        fs::copy_file(from, to);
+    }
+}
+
 void publish_file(const fs::path& from, const fs::path& to)
 {
-    FileDescriptor fd = open_or_throw(from, O_RDONLY);
-    sync_or_throw(fd.get(), from);
-    fd.close();
+    sync_file(from);
     rename_or_throw(from, to);
     sync_directory(folder_of(to));
 }

@@ -25,6 +25,12 @@ void write_file_durably(const std::filesystem::path& path, std::string_view byte
 // Makes the finished file `from` durable and moves it to `to` (same file system), replacing `to`.
 void publish_file(const std::filesystem::path& from, const std::filesystem::path& to);
 
+// Another name for the finished file `from`, or a copy of it where the file system has no hard links.
+void link_or_copy(const std::filesystem::path& from, const std::filesystem::path& to);
+
+// Returns when the file's content is on disk. Throws Error{io, no_space}.
+void sync_file(const std::filesystem::path& path);
+
 // Creates `path` and its parents with `mode` for the ones that it creates; keeps existing ones.
 void make_directories(const std::filesystem::path& path, mode_t mode = 0755);
 

@@ -92,6 +92,15 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
     return fmt::format("{}", fmt::join(parts.begin(), parts.end(), separator));
 }
 
+std::string option_value(const std::filesystem::path& path)
+{
+    std::string text;
+    for (const char c : path.native()) {
+        text += c == ',' ? ",," : std::string(1, c);
+    }
+    return text;
+}
+
 std::string tail_lines(std::string_view text, std::size_t lines)
 {
     while (text.ends_with('\n')) {

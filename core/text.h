@@ -2,6 +2,7 @@
 // Text for people: hostile bytes made visible, near misses of a word, aligned tables.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,6 +20,9 @@ namespace kiln
 [[nodiscard]] std::optional<std::string> near_miss(std::string_view word, std::span<const std::string_view> candidates);
 
 [[nodiscard]] std::string join(std::span<const std::string> parts, std::string_view separator);
+
+// A path as the value of an option of QEMU's, in whose syntax a comma is written twice.
+[[nodiscard]] std::string option_value(const std::filesystem::path& path);
 
 // The last `lines` lines of `text`.
 [[nodiscard]] std::string tail_lines(std::string_view text, std::size_t lines);

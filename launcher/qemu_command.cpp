@@ -1,22 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/qemu_command.h"
 
+#include "core/text.h"
+
 #include <fmt/format.h>
 
 namespace kiln::launcher
 {
 namespace
 {
-
-// In QEMU's own option syntax a comma in a value is written twice.
-std::string escaped(const std::filesystem::path& path)
-{
-    std::string text;
-    for (const char c : path.native()) {
-        text += c == ',' ? ",," : std::string(1, c);
-    }
-    return text;
-}
 
 // Locally administered, and stable for the instance's life.
 std::string mac_address(const std::string& id)
@@ -90,17 +82,17 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
         "-pidfile",
         paths.pid_file.native(),
         "-chardev",
-        fmt::format("socket,id=qmp,path={},server=on,wait=off", escaped(paths.qmp_socket)),
+        fmt::format("socket,id=qmp,path={},server=on,wait=off", option_value(paths.qmp_socket)),
         "-mon",
         "chardev=qmp,mode=control",
         "-chardev",
-        fmt::format("file,id=console,path={},append=on", escaped(paths.console)),
+        fmt::format("file,id=console,path={},append=on", option_value(paths.console)),
         "-device",
         "isa-serial,chardev=console",
         "-device",
         "virtio-serial-pci",
         "-chardev",
-        fmt::format("socket,id=agent,path={},server=on,wait=off", escaped(paths.agent_socket)),
+        fmt::format("socket,id=agent,path={},server=on,wait=off", option_value(paths.agent_socket)),
         "-device",
         "virtserialport,chardev=agent,name=org.qemu.guest_agent.0",
         "-object",
@@ -114,7 +106,7 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
         // systemd in the guest takes it as root's authorized_keys (systemd-tmpfiles, provision.conf).
         "-fw_cfg",
         fmt::format("name=opt/io.systemd.credentials/ssh.authorized_keys.root,file={}",
-                    escaped(instance.ssh_key.native() + ".pub")),
+                    option_value(instance.ssh_key.native() + ".pub")),
     };
     for (std::size_t i = 0; i < instance.disks.size(); ++i) {
         add_disk(argv, instance.disks[i], i);
