@@ -120,22 +120,19 @@ Appliance::Appliance(const ApplianceOptions& options, const std::vector<Applianc
         struct guestfs_add_drive_opts_argv arguments {
         };
         arguments.bitmask = GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK | GUESTFS_ADD_DRIVE_OPTS_DISCARD_BITMASK |
-                            GUESTFS_ADD_DRIVE_OPTS_CACHEMODE_BITMASK | GUESTFS_ADD_DRIVE_OPTS_LABEL_BITMASK;
+                            GUESTFS_ADD_DRIVE_OPTS_CACHEMODE_BITMASK | GUESTFS_ADD_DRIVE_OPTS_LABEL_BITMASK |
+                            GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK | GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK;
         arguments.format = "raw"; // never probed: a guest could write another format's magic
         arguments.discard = "besteffort";
         const std::string label = label_of(index++);
         arguments.label = label.c_str();
         arguments.cachemode = "unsafe"; // made durable at publishing; a killed build is thrown away
-        const std::string server = "unix:" + drive.path.native();
+        const std::string server = "unix:" + drive.socket.native();
         char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
-        const bool nbd = drive.kind == ApplianceDrive::Kind::nbd_socket;
-        if (nbd) {
-            arguments.bitmask |= GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK | GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK;
-            arguments.protocol = "nbd";
-            arguments.server = servers;
-        }
-        state_->check(guestfs_add_drive_opts_argv(handle, nbd ? "" : drive.path.c_str(), &arguments),
-                      fmt::format("adding the disk {}", drive.path.native()));
+        arguments.protocol = "nbd";
+        arguments.server = servers;
+        state_->check(guestfs_add_drive_opts_argv(handle, drive.export_name.c_str(), &arguments),
+                      fmt::format("adding the disk {}", drive.export_name));
     }
     state_->on_stop.emplace(state_->stop, kill_appliance_processes);
     if (guestfs_launch(handle) == -1) {
@@ -176,6 +173,12 @@ void Appliance::mount(const std::string& device, const std::string& mount_point)
 {
     state_->check(guestfs_mount(state_->get(), device.c_str(), mount_point.c_str()),
                   fmt::format("mounting {} at {}", device, mount_point));
+}
+
+void Appliance::unmount_all()
+{
+    state_->check(guestfs_umount_all(state_->get()), "unmounting the disks");
+    state_->check(guestfs_sync(state_->get()), "flushing the disks");
 }
 
 void Appliance::write_file(const std::string& path, std::string_view content)
@@ -278,14 +281,22 @@ std::string Appliance::run(const std::vector<std::string>& argv)
 
 void Appliance::trim(const std::string& mount_point)
 {
+    // A discard is a hint, which qcow2 takes for whole clusters only. As WRITE SAME it is an order.
+    constexpr const char* script = "for mode in /sys/class/scsi_disk/*/provisioning_mode; do"
+                                   " echo writesame_16 > $mode; grep -q writesame_16 $mode || exit 1; done";
+    const char* argv[] = {script, nullptr};
+    const String output(guestfs_debug(state_->get(), "sh", const_cast<char**>(argv)));
+    if (!output) {
+        state_->fail(ErrorKind::step_failed, "choosing how free blocks are cleared");
+    }
     struct guestfs_fstrim_argv arguments {
     };
-    state_->check(guestfs_fstrim_argv(state_->get(), mount_point.c_str(), &arguments), "discarding free blocks");
+    state_->check(guestfs_fstrim_argv(state_->get(), mount_point.c_str(), &arguments), "clearing free blocks");
 }
 
 void Appliance::shutdown()
 {
-    state_->check(guestfs_umount_all(state_->get()), "unmounting the disk");
+    unmount_all();
     state_->check(guestfs_shutdown(state_->get()), "shutting the appliance down");
     state_->on_stop.reset();
 }

@@ -24,11 +24,10 @@ struct ApplianceOptions {
     std::filesystem::path temporary{}; // a folder for libguestfs's own files
 };
 
-// A disk to edit: a raw file, or an NBD export on a UNIX socket (then the path is the socket's).
+// A disk to edit: an NBD export on a UNIX socket.
 struct ApplianceDrive {
-    enum class Kind { raw_file, nbd_socket };
-    Kind kind = Kind::raw_file;
-    std::filesystem::path path{};
+    std::filesystem::path socket;
+    std::string export_name;
 };
 
 class Appliance
@@ -46,6 +45,7 @@ public:
     void add_partition(const std::string& device, std::uint64_t first_sector, std::uint64_t last_sector,
                        const std::string& gpt_type);
     void mount(const std::string& device, const std::string& mount_point);
+    void unmount_all();                                                 // and flushes everything to the disks
     void write_file(const std::string& path, std::string_view content); // creates or replaces it
     [[nodiscard]] std::string read_file(const std::string& path);       // at most 16 MiB
     void set_mode(const std::string& path, std::uint32_t mode);
@@ -63,7 +63,7 @@ public:
     // them; only libguestfs's calls translate "/dev/sda".
     [[nodiscard]] std::string device_in_guest(std::size_t drive);
 
-    // Discards the free blocks of a mounted file system.
+    // Makes the free blocks of a mounted file system zeroes, each to its last byte: what was there is gone.
     void trim(const std::string& mount_point);
     // Unmounts, syncs and powers off; throws when that fails, so that a half-written disk is noticed.
     void shutdown();

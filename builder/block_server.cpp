@@ -3,11 +3,13 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "core/json.h"
+#include "core/interrupt.h"
+#include "core/process.h"
 #include "core/text.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -17,55 +19,185 @@ namespace fs = std::filesystem;
 namespace
 {
 
-// A qcow2 node over `backing` (empty: over nothing).
-Json qcow2_node(const std::string& name, const fs::path& file, bool read_only, const std::string& backing)
+constexpr const char* job_name = "job";
+
+std::string node_name(std::size_t disk, std::size_t index)
 {
-    return {
-        {"driver", "qcow2"},
-        {"node-name", name},
-        {"read-only", read_only},
-        {"discard", "unmap"},
-        {"backing", backing.empty() ? Json() : Json(backing)},
-        {"file", {{"driver", "file"}, {"filename", file.native()}, {"read-only", read_only}, {"discard", "unmap"}}}};
+    return fmt::format("disk{}-{}", disk, index);
+}
+
+Json file_node(const fs::path& file, bool read_only)
+{
+    return {{"driver", "file"}, {"filename", file.native()}, {"read-only", read_only}, {"discard", "unmap"}};
+}
+
+Json raw_node(const std::string& name, const fs::path& file)
+{
+    return {{"driver", "raw"}, {"node-name", name}, {"read-only", true}, {"file", file_node(file, true)}};
+}
+
+// `backing`: a node's name, or null for none.
+Json qcow2_node(const std::string& name, const fs::path& file, bool read_only, const Json& backing)
+{
+    return {{"driver", "qcow2"},  {"node-name", name},  {"read-only", read_only},
+            {"discard", "unmap"}, {"backing", backing}, {"file", file_node(file, read_only)}};
+}
+
+// How many files are below the top.
+std::size_t depth_of(const DiskChain& disk)
+{
+    return disk.layers.size() + (disk.raw ? 1 : 0);
+}
+
+void create_overlay(const fs::path& file, ByteSize size, const std::vector<std::string>& options = {})
+{
+    std::vector<std::string> argv = {"qemu-img", "create", "-q", "-f", "qcow2"};
+    argv.insert(argv.end(), options.begin(), options.end());
+    argv.insert(argv.end(), {file.native(), std::to_string(size.bytes())});
+    run_or_throw({.argv = std::move(argv)}, "creating a disk layer");
 }
 
 } // namespace
 
-std::vector<std::string> block_server_argv(const std::vector<fs::path>& layers, const fs::path& top,
-                                           const fs::path& socket)
+std::vector<std::string> block_server_argv(const std::vector<DiskChain>& disks, const fs::path& socket,
+                                           const fs::path& monitor)
 {
-    std::vector<std::string> argv = {"qemu-storage-daemon"};
-    std::string below;
-    for (const fs::path& layer : layers) {
-        const std::string name = fmt::format("layer{}", argv.size() / 2);
-        argv.insert(argv.end(), {"--blockdev", qcow2_node(name, layer, true, below).dump()});
-        below = name;
+    std::vector<std::string> argv = {"qemu-storage-daemon",
+                                     "--chardev",
+                                     fmt::format("socket,id=monitor,path={},server=on,wait=off", option_value(monitor)),
+                                     "--monitor",
+                                     "chardev=monitor",
+                                     "--nbd-server",
+                                     fmt::format("addr.type=unix,addr.path={}", option_value(socket))};
+    for (std::size_t i = 0; i < disks.size(); ++i) {
+        std::size_t index = 0;
+        Json below = nullptr;
+        const auto add = [&](const Json& node) {
+            argv.insert(argv.end(), {"--blockdev", node.dump()});
+            below = node.at("node-name");
+            ++index;
+        };
+        if (disks[i].raw) {
+            add(raw_node(node_name(i, index), *disks[i].raw));
+        }
+        for (const fs::path& layer : disks[i].layers) {
+            add(qcow2_node(node_name(i, index), layer, true, below));
+        }
+        add(qcow2_node(node_name(i, index), disks[i].top, false, below));
+        const std::string name = BlockServer::export_name(i);
+        const Json exported = {{"type", "nbd"}, {"id", name}, {"node-name", below}, {"name", name}, {"writable", true}};
+        argv.insert(argv.end(), {"--export", exported.dump()});
     }
-    const Json exported = {{"type", "nbd"}, {"id", "disk"}, {"node-name", "top"}, {"name", ""}, {"writable", true}};
-    argv.insert(argv.end(), {"--blockdev", qcow2_node("top", top, false, below).dump(), "--nbd-server",
-                             fmt::format("addr.type=unix,addr.path={}", socket.native()), "--export", exported.dump()});
     return argv;
 }
 
-BlockServer::BlockServer(const std::vector<fs::path>& layers, const fs::path& top, const fs::path& work)
-    : socket_(work / "nbd.sock")
+std::string BlockServer::export_name(std::size_t disk)
 {
-    const fs::path log = work / "block-server.log";
-    daemon_ = std::make_unique<BackgroundProcess>(block_server_argv(layers, top, socket_), log);
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-    while (!fs::exists(socket_)) {
-        if (!daemon_->running() || std::chrono::steady_clock::now() > deadline) {
-            throw Error(ErrorKind::io, fmt::format("qemu-storage-daemon does not serve the disk: {}",
-                                                   printable(tail_lines(read_file(log), 3), false)));
+    return fmt::format("disk{}", disk);
+}
+
+BlockServer::BlockServer(std::vector<DiskChain> disks, const fs::path& work)
+    : disks_(std::move(disks)), socket_(work / "nbd.sock"), log_(work / "block-server.log")
+{
+    for (const DiskChain& disk : disks_) {
+        if (!fs::exists(disk.top)) {
+            create_overlay(disk.top, disk.size);
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
+    const fs::path monitor = work / "monitor.sock";
+    daemon_ = std::make_unique<BackgroundProcess>(block_server_argv(disks_, socket_, monitor), log_);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!monitor_) {
+        try {
+            // The exports are there before the monitor answers.
+            monitor_ = std::make_unique<QmpClient>(JsonSocket::connect(monitor, "qemu-storage-daemon"));
+        } catch (const Error&) {
+            if (!daemon_->running() || std::chrono::steady_clock::now() > deadline) {
+                throw Error(ErrorKind::io, fmt::format("qemu-storage-daemon does not serve the disks: {}",
+                                                       printable(tail_lines(read_file(log_), 3), false)));
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        }
+    }
+}
+
+Json BlockServer::execute(const std::string& command, const Json& arguments)
+{
+    try {
+        return monitor_->execute(command, arguments);
+    } catch (const Error& error) {
+        throw Error(ErrorKind::io, fmt::format("qemu-storage-daemon: {}", error.message()));
+    }
+}
+
+std::vector<fs::path> BlockServer::cut(const std::vector<fs::path>& tops)
+{
+    Json actions = Json::array();
+    for (std::size_t i = 0; i < disks_.size(); ++i) {
+        const std::size_t depth = depth_of(disks_[i]);
+        create_overlay(tops.at(i), disks_[i].size);
+        execute("blockdev-add", qcow2_node(node_name(i, depth + 1), tops[i], false, nullptr));
+        actions.push_back({{"type", "blockdev-snapshot"},
+                           {"data", {{"node", node_name(i, depth)}, {"overlay", node_name(i, depth + 1)}}}});
+    }
+    execute("transaction", {{"actions", actions}});
+    std::vector<fs::path> finished;
+    for (std::size_t i = 0; i < disks_.size(); ++i) {
+        finished.push_back(disks_[i].top);
+        disks_[i].layers.push_back(disks_[i].top);
+        disks_[i].top = tops[i];
+    }
+    return finished;
+}
+
+void BlockServer::run_job(const std::string& command, Json arguments, const std::stop_token& stop)
+{
+    arguments["job-id"] = job_name;
+    arguments["auto-dismiss"] = false;
+    execute(command, arguments);
+    bool cancelled = false;
+    for (;;) {
+        const Json jobs = execute("query-jobs", Json::object());
+        const auto job =
+            std::ranges::find_if(jobs, [](const Json& candidate) { return candidate.value("id", "") == job_name; });
+        if (job == jobs.end() || job->value("status", "") == "concluded") {
+            const std::string error = job == jobs.end() ? "the job is gone" : job->value("error", "");
+            execute("job-dismiss", {{"id", job_name}});
+            throw_if_interrupted(stop);
+            if (!error.empty()) {
+                const bool full = error.find("No space left") != std::string::npos;
+                throw Error(full ? ErrorKind::no_space : ErrorKind::io, "writing a disk layer: " + error,
+                            full ? "free some space where Kiln's home is, then try again" : "");
+            }
+            return;
+        }
+        if (stop.stop_requested() && !std::exchange(cancelled, true)) {
+            execute("job-cancel", {{"id", job_name}});
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+}
+
+void BlockServer::write_layer(std::size_t disk, std::size_t base, const fs::path& layer, const std::stop_token& stop)
+{
+    const DiskChain& chain = disks_.at(disk);
+    const std::string top = node_name(disk, depth_of(chain));
+    if (depth_of(chain) > base) {
+        run_job("block-stream", {{"device", top}, {"base-node", node_name(disk, base - 1)}}, stop);
+    }
+    create_overlay(layer, chain.size, {"-o", "compression_type=zstd"});
+    // Over the same layer as in use later, so that zeroes stay zeroes and don't become holes.
+    execute("blockdev-add", qcow2_node("layer", layer, false, node_name(disk, base - 1)));
+    run_job("blockdev-backup", {{"device", top}, {"target", "layer"}, {"sync", "top"}, {"compress", true}}, stop);
+    execute("blockdev-del", {{"node-name", "layer"}});
 }
 
 void BlockServer::stop()
 {
+    execute("nbd-server-stop", Json::object());
+    execute("quit", Json::object());
+    monitor_.reset();
     daemon_->stop();
-    fs::remove(socket_); // the daemon leaves it
 }
 
 } // namespace kiln::builder

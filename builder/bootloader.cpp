@@ -23,13 +23,18 @@ GRUB_DISABLE_OS_PROBER=true
 
 } // namespace
 
-void partition_and_mount(Appliance& appliance, const std::string& device, ByteSize disk_size)
+Json boot_configuration()
 {
+    return {{"grub", grub_defaults}, {"boot_type", bios_boot_type}, {"root_type", linux_root_type}};
+}
+
+void write_partition_table(Appliance& appliance, ByteSize disk_size)
+{
+    const std::string device(appliance_disk);
     const RootPartition root = root_partition(disk_size);
     appliance.make_gpt(device);
     appliance.add_partition(device, boot_first_sector, boot_last_sector, std::string(bios_boot_type));
     appliance.add_partition(device, root.first_sector, root.last_sector, std::string(linux_root_type));
-    appliance.mount(device + "2", "/");
 }
 
 void write_base_configuration(Appliance& appliance, const std::string& filesystem, const std::string& filesystem_uuid)

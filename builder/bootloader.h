@@ -4,14 +4,18 @@
 
 #include "builder/appliance.h"
 #include "core/byte_size.h"
+#include "core/json.h"
 
 #include <string>
 
 namespace kiln::builder
 {
 
-// Writes the partition table around the root file system that is already in place, and mounts it.
-void partition_and_mount(Appliance& appliance, const std::string& device, ByteSize disk_size);
+// What decides the result besides the file system below and the tools in it.
+[[nodiscard]] Json boot_configuration();
+
+// Writes the partition table around the root file system that is already in place.
+void write_partition_table(Appliance& appliance, ByteSize disk_size);
 
 // fstab by UUID, hosts and hostname where the image has none.
 void write_base_configuration(Appliance& appliance, const std::string& filesystem, const std::string& filesystem_uuid);

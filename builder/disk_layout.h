@@ -19,6 +19,10 @@ inline constexpr std::uint64_t root_first_sector = 4096; // 2 MiB
 inline constexpr std::string_view bios_boot_type = "21686148-6449-6E6F-744E-656564454649";
 inline constexpr std::string_view linux_root_type = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"; // x86-64 root
 
+// libguestfs's names for the first disk that it is given and for its root partition.
+inline constexpr std::string_view appliance_disk = "/dev/sda";
+inline constexpr std::string_view root_partition_device = "/dev/sda2";
+
 struct RootPartition {
     std::uint64_t first_sector;
     std::uint64_t last_sector;

@@ -3,8 +3,10 @@
 #pragma once
 
 #include "core/byte_size.h"
+#include "core/digest.h"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,21 +25,31 @@ struct OperatingSystem {
     std::string name;         // "Debian GNU/Linux 12 (bookworm)"
 };
 
+// The image's own account of itself.
+struct Software {
+    OperatingSystem os;
+    std::vector<Package> packages; // sorted by name
+};
+
+// qcow2 with zstd clusters and no backing-file string.
+struct FinishedLayer {
+    std::filesystem::path file;
+    std::optional<Digest> digest{}; // what its bytes must have, where that was recorded when they were written
+};
+
 struct Volume {
     std::string device; // "/dev/vda"
     ByteSize size;
     std::string filesystem;
     std::string mount = "/";
     bool delete_on_termination = true;
-    // The new layer: qcow2 with zstd clusters and no backing-file string. It holds the whole disk,
-    // or what differs from the parent's layers. Lives in the build's work folder.
-    std::filesystem::path layer;
+    // The new layers, bottom first, over the parent's where there is one. They live in the build's work folder.
+    std::vector<FinishedLayer> layers;
 };
 
 struct DiskSet {
     std::vector<Volume> volumes; // the root volume first
-    OperatingSystem os;
-    std::vector<Package> packages; // sorted by name
+    Software software;
 };
 
 } // namespace kiln::builder

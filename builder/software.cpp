@@ -75,14 +75,36 @@ std::vector<Package> parse_dpkg_status(std::string_view text)
     return packages;
 }
 
-OperatingSystem read_operating_system(Appliance& appliance)
+Software read_software(Appliance& appliance)
 {
-    return parse_os_release(appliance.read_file("/etc/os-release"));
+    return {parse_os_release(appliance.read_file("/etc/os-release")),
+            parse_dpkg_status(appliance.read_file("/var/lib/dpkg/status"))};
 }
 
-std::vector<Package> read_packages(Appliance& appliance)
+Json to_json(const Software& software)
 {
-    return parse_dpkg_status(appliance.read_file("/var/lib/dpkg/status"));
+    Json packages = Json::array();
+    for (const Package& package : software.packages) {
+        packages.push_back(
+            {{"name", package.name}, {"version", package.version}, {"architecture", package.architecture}});
+    }
+    return {{"distribution", software.os.distribution},
+            {"version", software.os.version},
+            {"name", software.os.name},
+            {"packages", std::move(packages)}};
+}
+
+Software software_from_json(const Json& json)
+{
+    constexpr std::string_view what = "the software of a cached layer";
+    Software software{.os = {string_member(json, "distribution", what), string_member(json, "version", what),
+                             string_member(json, "name", what)},
+                      .packages = {}};
+    for (const Json& package : member(json, "packages", what)) {
+        software.packages.push_back({string_member(package, "name", what), string_member(package, "version", what),
+                                     string_member(package, "architecture", what)});
+    }
+    return software;
 }
 
 } // namespace kiln::builder

@@ -4,6 +4,7 @@
 
 #include "builder/appliance.h"
 #include "builder/disk_set.h"
+#include "core/json.h"
 
 #include <string_view>
 #include <vector>
@@ -11,8 +12,12 @@
 namespace kiln::builder
 {
 
-[[nodiscard]] OperatingSystem read_operating_system(Appliance& appliance);
-[[nodiscard]] std::vector<Package> read_packages(Appliance& appliance);
+// From the mounted root.
+[[nodiscard]] Software read_software(Appliance& appliance);
+
+// To keep it beside a layer, and back. Throws Error{io}.
+[[nodiscard]] Json to_json(const Software& software);
+[[nodiscard]] Software software_from_json(const Json& json);
 
 // The parsers behind them, for hostile text; both throw Error{step_failed}.
 // os-release(5): ID, VERSION_ID, PRETTY_NAME.

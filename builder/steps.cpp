@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 
 namespace kiln::builder
@@ -104,12 +103,10 @@ void apply_step(Appliance& appliance, const recipes::Recipe& recipe, const recip
     }
 }
 
-bool needs_network(const recipes::Recipe& recipe)
+bool needs_network(const recipes::Step& step)
 {
-    return std::ranges::any_of(recipe.steps, [](const recipes::Step& step) {
-        const auto* run = std::get_if<RunStep>(&step.action);
-        return run != nullptr && run->network;
-    });
+    const auto* run = std::get_if<RunStep>(&step.action);
+    return run != nullptr && run->network;
 }
 
 } // namespace kiln::builder

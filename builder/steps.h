@@ -11,7 +11,7 @@ namespace kiln::builder
 // Throws Error{step_failed} that names the step's place in the recipe and the tail of its output.
 void apply_step(Appliance& appliance, const recipes::Recipe& recipe, const recipes::Step& step);
 
-// Whether any step asks for the network.
-[[nodiscard]] bool needs_network(const recipes::Recipe& recipe);
+// Whether it asks for the network.
+[[nodiscard]] bool needs_network(const recipes::Step& step);
 
 } // namespace kiln::builder

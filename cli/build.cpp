@@ -64,13 +64,18 @@ void print_image(const Context& context, const registry::Image& image, const Pro
                              reused ? " (built before from the same recipe)" : ""));
 }
 
-void build(Context& context, const std::string& file)
+struct Options {
+    std::string recipe;
+    bool no_cache = false;
+};
+
+void build(Context& context, const Options& options)
 {
-    const recipes::Recipe recipe = recipes::load_recipe(file);
+    const recipes::Recipe recipe = recipes::load_recipe(options.recipe);
     const auto region = context.open_region();
     Progress progress;
     if (const auto built = region->find(recipe.name, recipe.version, recipe.architecture);
-        built && built->recipe == recipe.digest) {
+        built && built->recipe == recipe.digest && !options.no_cache) {
         print_image(context, *built, progress, true);
         return;
     }
@@ -79,8 +84,13 @@ void build(Context& context, const std::string& file)
     const signing::SecretKey key = context.account_key(); // asked for before the long work
     const Accelerator accelerator = context.accelerator();
     const WorkFolders work(context.paths, "build-");
-    const builder::DiskSet disks =
-        builder::build(recipe, {accelerator, work.disks.path(), work.sockets.path()}, progress, context.stop);
+    const builder::DiskSet disks = builder::build(recipe,
+                                                  {.accelerator = accelerator,
+                                                   .work = work.disks.path(),
+                                                   .sockets = work.sockets.path(),
+                                                   .cache = context.paths.cache,
+                                                   .look_up = !options.no_cache},
+                                                  progress, context.stop);
     progress.stage("sign and publish");
     const registry::Image image = publish(*region, manifest_for(recipe, account.id), disks, key);
     progress.finish();
@@ -92,9 +102,12 @@ void build(Context& context, const std::string& file)
 void add_build(CLI::App& app, Context& context)
 {
     CLI::App* command = app.add_subcommand("build", "Build a recipe into a signed AMI in the region");
-    auto file = std::make_shared<std::string>();
-    command->add_option("recipe", *file, "The recipe, a TOML file (docs/recipe.md)")->required()->type_name("RECIPE");
-    on_run(*command, context, [&context, file] { build(context, *file); });
+    auto options = std::make_shared<Options>();
+    command->add_option("recipe", options->recipe, "The recipe, a TOML file (docs/recipe.md)")
+        ->required()
+        ->type_name("RECIPE");
+    command->add_flag("--no-cache", options->no_cache, "Make every layer anew, also those that the cache has");
+    on_run(*command, context, [&context, options] { build(context, *options); });
 }
 
 } // namespace kiln::cli

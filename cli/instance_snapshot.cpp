@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kiln instance snapshot: the launcher copies the disks, the builder seals the copy, and it is
 // published as a build is.
-#include "builder/build.h"
+#include "builder/seal_copies.h"
 #include "bundle/manifest.h"
 #include "cli/context.h"
 #include "cli/publish.h"

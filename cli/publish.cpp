@@ -15,12 +15,12 @@ registry::Image publish(registry::Region& region, bundle::Manifest manifest, con
                         const signing::SecretKey& key)
 {
     manifest.created = iso_now();
-    manifest.os_distribution = disks.os.distribution;
-    manifest.os_version = disks.os.version;
-    manifest.os_name = disks.os.name;
+    manifest.os_distribution = disks.software.os.distribution;
+    manifest.os_version = disks.software.os.version;
+    manifest.os_name = disks.software.os.name;
     manifest.root_device = disks.volumes.at(0).device;
     manifest.software.clear();
-    for (const builder::Package& package : disks.packages) {
+    for (const builder::Package& package : disks.software.packages) {
         manifest.software.push_back({package.name, package.version, package.architecture});
     }
     std::vector<registry::NewLayer> layers;
@@ -35,7 +35,9 @@ registry::Image publish(registry::Region& region, bundle::Manifest manifest, con
                                               .delete_on_termination = volume.delete_on_termination,
                                               .layers = {}});
         }
-        layers.push_back({volume.device, volume.layer});
+        for (const builder::FinishedLayer& layer : volume.layers) {
+            layers.push_back({volume.device, layer.file, layer.digest});
+        }
     }
     return region.publish(std::move(manifest), layers, key);
 }

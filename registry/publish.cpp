@@ -95,6 +95,12 @@ void store_layers(bundle::Manifest& manifest, const std::vector<NewLayer>& layer
 {
     for (const NewLayer& layer : layers) {
         const bundle::Descriptor stored = layout.put_file(layer.file, bundle::disk_layer_type);
+        if (layer.digest && stored.digest != *layer.digest) {
+            throw Error(ErrorKind::io,
+                        fmt::format("publishing {}: a cached layer changed since it was written; it was {}",
+                                    title_of(manifest), layer.digest->to_string()),
+                        "build with --no-cache");
+        }
         device_of(manifest, layer).layers.push_back({stored.digest, stored.size});
     }
 }

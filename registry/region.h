@@ -45,6 +45,7 @@ struct Image {
 struct NewLayer {
     std::string device;
     std::filesystem::path file;
+    std::optional<Digest> digest{}; // refused with Error{io} when its bytes have another one
 };
 
 class Region

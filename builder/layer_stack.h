@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cached layers that one build stands on, lowest first: those that it finds, then those that it
+// makes. Builds that need the same layer at the same time make it once: the others wait for it.
+#pragma once
+
+#include "builder/layer_cache.h"
+#include "builder/plan.h"
+#include "core/progress.h"
+
+#include <stop_token>
+#include <vector>
+
+namespace kiln::builder
+{
+
+class LayerStack
+{
+public:
+    // `ground` is what the lowest layer stands on. Without `look_up` every layer is made anew, and stored.
+    LayerStack(LayerCache& cache, const std::vector<PlannedLayer>& plan, std::string ground, bool look_up);
+
+    // Finds what there is, and takes the right to make what comes next; waits while another build makes
+    // it. Throws Error{interrupted}.
+    void find(Progress& progress, const std::stop_token& stop);
+
+    [[nodiscard]] std::size_t size() const noexcept { return layers_.size(); }
+    [[nodiscard]] bool complete() const noexcept { return layers_.size() == plan_.size(); }
+    [[nodiscard]] const CachedLayer& at(std::size_t index) const { return layers_.at(index); }
+    // The file of the first disk of each layer, lowest first.
+    [[nodiscard]] std::vector<std::filesystem::path> files() const;
+
+    // Stores the next layer, whose disk was written to `file`, and takes the right to make the one after.
+    void add(const std::filesystem::path& file, Json facts, std::chrono::milliseconds took);
+
+private:
+    LayerCache& cache_;
+    const std::vector<PlannedLayer>& plan_;
+    std::string ground_;
+    bool look_up_;
+    std::vector<CachedLayer> layers_;
+    std::optional<FileDescriptor> making_;
+};
+
+} // namespace kiln::builder

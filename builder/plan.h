@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a build consists of: layers in order, each one with an id that is a digest of everything that
+// decides its content. Pure: nothing is looked up or run.
+#pragma once
+
+#include "core/digest.h"
+#include "core/json.h"
+#include "recipes/recipe.h"
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kiln::builder
+{
+
+struct PlannedLayer {
+    enum class Kind {
+        bootstrap, // packages -> root file system
+        boot,      // partition table, fstab, bootloader
+        step,      // one step of the recipe
+        seal,      // what belongs to one build or machine goes; the rest is merged into the AMI's own layer
+    };
+    Kind kind = Kind::step;
+    std::string title;  // "bootstrap debian bookworm", "file /etc/motd"
+    std::size_t step{}; // which of the recipe's steps
+    Json inputs;        // what decides the content, but the layers below
+    Digest id;          // of the inputs and the layer below's id
+};
+
+// `parent` is the manifest's digest of the AMI that the recipe starts from, where it does.
+[[nodiscard]] std::vector<PlannedLayer> plan_layers(const recipes::Recipe& recipe, const std::optional<Digest>& parent);
+
+} // namespace kiln::builder

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/seal_copies.h"
+
+#include "builder/appliance.h"
+#include "builder/block_server.h"
+#include "builder/disk_layout.h"
+#include "builder/seal.h"
+#include "builder/software.h"
+#include "core/process.h"
+
+#include <fmt/format.h>
+
+namespace kiln::builder
+{
+namespace fs = std::filesystem;
+
+DiskSet seal_copies(const std::vector<DiskCopy>& copies, const SealOptions& options, Progress& progress,
+                    const std::stop_token& stop)
+{
+    require_program("qemu-storage-daemon", "qemu-system-common");
+    DiskSet disks;
+    std::vector<DiskChain> chains;
+    for (const DiskCopy& copy : copies) {
+        chains.push_back({.size = copy.size, .layers = copy.layers, .top = copy.delta});
+    }
+
+    progress.stage("start the libguestfs appliance");
+    BlockServer server(chains, options.sockets);
+    {
+        Appliance appliance({options.accelerator, false, options.work},
+                            {{server.socket(), BlockServer::export_name(0)}}, stop);
+        progress.stage("seal and inspect");
+        appliance.mount(std::string(root_partition_device), "/");
+        seal(appliance);
+        disks.software = read_software(appliance);
+        appliance.shutdown();
+    }
+
+    progress.stage("compress what changed");
+    for (std::size_t i = 0; i < copies.size(); ++i) {
+        const DiskCopy& copy = copies[i];
+        const fs::path layer = options.work / fmt::format("layer{}.qcow2", i);
+        server.write_layer(i, copy.layers.size(), layer, stop);
+        disks.volumes.push_back({.device = copy.device,
+                                 .size = copy.size,
+                                 .filesystem = copy.filesystem,
+                                 .mount = copy.mount,
+                                 .delete_on_termination = copy.delete_on_termination,
+                                 .layers = {{layer}}});
+    }
+    server.stop();
+    return disks;
+}
+
+} // namespace kiln::builder
