@@ -270,6 +270,14 @@ void Appliance::truncate(const std::string& path)
     state_->check(guestfs_truncate(state_->get(), path.c_str()), fmt::format("emptying {}", path));
 }
 
+void Appliance::unpack_tar(const fs::path& tar, const std::string& folder)
+{
+    struct guestfs_tar_in_opts_argv arguments {
+    };
+    state_->check(guestfs_tar_in_opts_argv(state_->get(), tar.c_str(), folder.c_str(), &arguments),
+                  fmt::format("unpacking files into {}", folder));
+}
+
 std::string Appliance::run(const std::vector<std::string>& argv)
 {
     const String output(guestfs_command(state_->get(), as_argv(argv).data()));

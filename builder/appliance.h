@@ -55,6 +55,9 @@ public:
     [[nodiscard]] std::vector<std::string> glob(const std::string& pattern);
     void remove_recursively(const std::string& path);
     void truncate(const std::string& path);
+    // What is in an uncompressed tar on the host, below a folder of the guest's, with its owners and modes. The
+    // caller vouches for the members' names.
+    void unpack_tar(const std::filesystem::path& tar, const std::string& folder);
     // Runs argv in the guest's root; returns its standard output.
     std::string run(const std::vector<std::string>& argv);
 

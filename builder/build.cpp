@@ -78,7 +78,7 @@ public:
 
     void make_missing_layers()
     {
-        DiskChain chain{.size = recipe_.root.size, .layers = layers_.files(), .top = next_overlay()};
+        DiskChain chain{.size = recipe_.root().size, .layers = layers_.files(), .top = next_overlay()};
         std::size_t index = layers_.size();
         if (index == 0) {
             bootstrap();
@@ -117,7 +117,7 @@ private:
         const auto begun = Clock::now();
         progress_.stage(plan_[0].title);
         filesystem_uuid_ = random_uuid();
-        create_sparse_file(raw_file(), recipe_.root.size);
+        create_sparse_file(raw_file(), recipe_.root().size);
         bootstrap_debian(recipe_, raw_file(), filesystem_uuid_, progress_, stop_);
         bootstrap_took_ = since(begun);
         compression_.emplace(raw_file(), base_file(), stop_);
@@ -139,14 +139,14 @@ private:
         fs::path file;
         Json facts;
         if (layer.kind == PlannedLayer::Kind::boot) {
-            write_partition_table(appliance, recipe_.root.size);
+            write_partition_table(appliance, recipe_.root().size);
         }
         appliance.mount(std::string(root_partition_device), "/");
         switch (layer.kind) {
         case PlannedLayer::Kind::bootstrap:
             throw Error(ErrorKind::internal, "packages are not unpacked in the appliance");
         case PlannedLayer::Kind::boot:
-            write_base_configuration(appliance, recipe_.root.filesystem, filesystem_uuid_);
+            write_base_configuration(appliance, recipe_.root_part().filesystem.type, filesystem_uuid_);
             install_grub(appliance);
             break;
         case PlannedLayer::Kind::step:
@@ -199,11 +199,11 @@ DiskSet finished_disks(const recipes::Recipe& recipe, const LayerStack& layers, 
     DiskSet disks;
     disks.software = software_from_json(member(sealed.record().facts, "software", "a cached layer"));
     disks.volumes.push_back(
-        {.device = recipe.root.device,
-         .size = recipe.root.size,
-         .filesystem = recipe.root.filesystem,
+        {.device = recipe.root().device,
+         .size = recipe.root().size,
+         .filesystem = recipe.root_part().filesystem.type,
          .mount = "/",
-         .delete_on_termination = recipe.root.delete_on_termination,
+         .delete_on_termination = recipe.root().delete_on_termination,
          .layers = {take(layers.at(0), work / "layer0.qcow2"), take(sealed, work / "layer1.qcow2")}});
     return disks;
 }

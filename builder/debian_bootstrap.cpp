@@ -122,6 +122,7 @@ std::vector<std::string> packages_to_install(const recipes::Recipe& recipe)
 
 Error explain_bootstrap_failure(std::string_view log_text, const recipes::Recipe& recipe)
 {
+    const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
     const std::string log = printable(log_text);
     static const std::regex missing(
         "E: (?:Unable to locate package|Couldn't find any package by (?:glob|regex)) '?([^\\s']+)'?");
@@ -139,7 +140,7 @@ Error explain_bootstrap_failure(std::string_view log_text, const recipes::Recipe
         const ByteSize content(sizes.empty() ? 0 : std::stoull(*sizes.begin()) * 1024);
         return {ErrorKind::recipe,
                 fmt::format("storage[0].size: the root volume has {}, but its content alone needs {}",
-                            to_string(recipe.root.size), to_string(content)),
+                            to_string(recipe.root().size), to_string(content)),
                 "raise storage.size in the recipe, or install fewer packages"};
     }
     if (contains(log, "No space left on device")) {
@@ -148,14 +149,12 @@ Error explain_bootstrap_failure(std::string_view log_text, const recipes::Recipe
     }
     if (offline) {
         return {ErrorKind::network,
-                fmt::format("the package archive{} can't be reached",
-                            recipe.base.mirror.empty() ? "" : " " + recipe.base.mirror),
+                fmt::format("the package archive{} can't be reached", base.mirror.empty() ? "" : " " + base.mirror),
                 "check the network and base.mirror, then build again"};
     }
     if (!absent.empty()) {
         return {ErrorKind::package,
-                fmt::format("{} {} has no package {}", recipe.base.distribution, recipe.base.suite,
-                            fmt::join(absent, ", ")),
+                fmt::format("{} {} has no package {}", base.distribution, base.suite, fmt::join(absent, ", ")),
                 "correct `packages` in the recipe; `apt-cache search WORD` finds names"};
     }
     if (contains(log, "Failed to fetch") || contains(log, "does not have a Release file")) {
@@ -171,7 +170,8 @@ void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const
 {
     require_program("mmdebstrap", "mmdebstrap");
     require_program("mke2fs", "e2fsprogs");
-    const RootPartition partition = root_partition(recipe.root.size);
+    const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
+    const RootPartition partition = root_partition(recipe.root().size);
     const FileDescriptor fd(::open(disk.c_str(), O_RDWR | O_CLOEXEC));
     // Only who can reach the 0700 work folder, or was handed the descriptor, can use this mode.
     if (!fd || ::fchmod(fd.get(), 0666) != 0) {
@@ -195,9 +195,9 @@ void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const
                         {"mmdebstrap", "--mode=" + mode, "--variant=minbase", "--architectures=amd64",
                          "--include=" + join(packages_to_install(recipe), ","), "--aptopt=Acquire::Languages \"none\"",
                          "--skip=cleanup/apt,cleanup/mmdebstrap,cleanup/reproducible,cleanup/run,cleanup/tmp",
-                         "--customize-hook=" + std::string(customize_hook), recipe.base.suite, "/dev/null"});
-    if (!recipe.base.mirror.empty()) {
-        command.argv.push_back(recipe.base.mirror);
+                         "--customize-hook=" + std::string(customize_hook), base.suite, "/dev/null"});
+    if (!base.mirror.empty()) {
+        command.argv.push_back(base.mirror);
     }
     const ProcessResult result = run(command, stop);
     if (!result.succeeded()) {

@@ -37,15 +37,22 @@ private:
 
 Json bootstrap_inputs(const recipes::Recipe& recipe)
 {
+    const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
     return {{"kind", "bootstrap"},
             {"format", bootstrap_format},
-            {"distribution", recipe.base.distribution},
-            {"suite", recipe.base.suite},
-            {"mirror", recipe.base.mirror},
+            {"distribution", base.distribution},
+            {"suite", base.suite},
+            {"mirror", base.mirror},
             {"architecture", recipe.architecture},
             {"packages", packages_to_install(recipe)},
-            {"size", recipe.root.size.bytes()},
-            {"filesystem", recipe.root.filesystem}};
+            {"size", recipe.root().size.bytes()},
+            {"filesystem", recipe.root_part().filesystem.type}};
+}
+
+std::string title_of_bootstrap(const recipes::Recipe& recipe)
+{
+    const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
+    return fmt::format("bootstrap {} {}", base.distribution, base.suite);
 }
 
 } // namespace
@@ -55,15 +62,13 @@ std::vector<PlannedLayer> plan_layers(const recipes::Recipe& recipe, const std::
     using Kind = PlannedLayer::Kind;
     Layers layers(parent);
     if (!parent) {
-        layers.add(Kind::bootstrap, fmt::format("bootstrap {} {}", recipe.base.distribution, recipe.base.suite),
-                   bootstrap_inputs(recipe));
+        layers.add(Kind::bootstrap, title_of_bootstrap(recipe), bootstrap_inputs(recipe));
         layers.add(Kind::boot, "partitions and bootloader",
                    {{"kind", "boot"}, {"format", boot_format}, {"configuration", boot_configuration()}});
     }
-    const Json steps = recipes::to_json(recipe).at("steps");
     for (std::size_t i = 0; i < recipe.steps.size(); ++i) {
         layers.add(Kind::step, recipes::title_of(recipe.steps[i]),
-                   {{"kind", "step"}, {"format", step_format}, {"step", steps.at(i)}}, i);
+                   {{"kind", "step"}, {"format", step_format}, {"step", recipes::to_json(recipe.steps[i])}}, i);
     }
     layers.add(Kind::seal, "seal and inspect", {{"kind", "seal"}, {"format", seal_format}});
     return layers.take();

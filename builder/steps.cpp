@@ -86,7 +86,12 @@ struct Apply {
 
     void operator()(const ServiceStep& step) const
     {
-        appliance.run({"systemctl", step.enabled ? "enable" : "disable", "--", step.name});
+        appliance.run({"systemctl", step.state == ServiceStep::State::enabled ? "enable" : "disable", "--", step.name});
+    }
+
+    template <class Other> void operator()(const Other& /*step*/) const
+    {
+        throw Error(ErrorKind::internal, "this kind of step has no builder yet");
     }
 };
 

@@ -26,7 +26,7 @@ constexpr ByteSize largest_recipe = mebibytes(1);
     throw RecipeError(file.native(), "", {diagnostic});
 }
 
-BootstrapBase parse_base(TableReader& root)
+Base parse_base(TableReader& root)
 {
     BootstrapBase base;
     if (auto table = root.require_table("base")) {
@@ -38,35 +38,36 @@ BootstrapBase parse_base(TableReader& root)
     return base;
 }
 
-Storage parse_volume(TableReader& table)
+Volume parse_volume(TableReader& table)
 {
-    Storage volume;
+    Volume volume;
+    volume.layout = Volume::Layout::partitions;
     volume.device = table.find("device", rules::device).value_or("/dev/vda");
     volume.size = table.require("size", rules::volume_size).value_or(ByteSize());
-    volume.filesystem = table.require("filesystem", rules::filesystem).value_or("");
+    const std::string type = table.require("filesystem", rules::filesystem).value_or("");
+    volume.parts.push_back(
+        {.name = {}, .size = {}, .filesystem = {.type = type, .mount = "/", .options = {}, .label = {}}});
     volume.delete_on_termination = table.find_flag("delete_on_termination", true);
     table.finish();
     return volume;
 }
 
-Storage parse_storage(TableReader& root)
+std::vector<Volume> parse_storage(TableReader& root)
 {
-    Storage volume;
-    bool first = true;
+    std::vector<Volume> volumes;
     for (TableReader& table : root.require_tables("storage")) {
-        if (first) {
-            volume = parse_volume(table);
+        if (volumes.empty()) {
+            volumes.push_back(parse_volume(table));
         } else {
             table.fail({"an image has one volume, the root volume", "remove this [[storage]] table"});
         }
-        first = false;
     }
-    return volume;
+    return volumes;
 }
 
 } // namespace
 
-Recipe parse_recipe(std::string_view text, const fs::path& file)
+Recipe parse_recipe(std::string_view text, const fs::path& file, const LoadOptions& /*options*/)
 {
     if (text.size() > largest_recipe.bytes()) {
         refuse_size(file);
@@ -87,7 +88,7 @@ Recipe parse_recipe(std::string_view text, const fs::path& file)
     recipe.architecture = root.require("architecture", rules::architecture).value_or("");
     recipe.packages = root.find_list("packages", rules::package);
     recipe.base = parse_base(root);
-    recipe.root = parse_storage(root);
+    recipe.volumes = parse_storage(root);
     recipe.steps = parse_steps(root, sources);
     recipe.tests = parse_tests(root);
     root.finish();
@@ -99,14 +100,14 @@ Recipe parse_recipe(std::string_view text, const fs::path& file)
     return recipe;
 }
 
-Recipe load_recipe(const fs::path& file)
+Recipe load_recipe(const fs::path& file, const LoadOptions& options)
 {
     std::error_code unknown; // read_file says what is wrong with a file that has no size
     const auto size = fs::file_size(file, unknown);
     if (!unknown && size > largest_recipe.bytes()) {
         refuse_size(file);
     }
-    return parse_recipe(read_file(file, largest_recipe), file);
+    return parse_recipe(read_file(file, largest_recipe), file, options);
 }
 
 } // namespace kiln::recipes

@@ -70,7 +70,7 @@ ServiceStep parse_service(TableReader& table)
 {
     ServiceStep step;
     step.name = table.require("service", rules::unit).value_or("");
-    step.enabled = table.find_flag("enabled", step.enabled);
+    step.state = table.find_flag("enabled", true) ? ServiceStep::State::enabled : ServiceStep::State::disabled;
     return step;
 }
 
@@ -86,7 +86,7 @@ std::vector<Step> parse_steps(TableReader& root, SourceFiles& sources)
         if (!kind) {
             continue;
         }
-        Step step{.action = {}, .position = table.position()};
+        Step step{.action = {}, .position = table.position(), .file = {}};
         if (*kind == "file") {
             step.action = parse_file(table, sources);
         } else if (*kind == "run") {

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,85 +28,260 @@ struct Position {
     std::uint32_t column = 0;
 };
 
+// What the image is made from. Files were there and had their digest when the recipe was parsed; who
+// uses one later checks the digest again.
 struct BootstrapBase {
-    std::string distribution; // "debian"
-    std::string suite;        // "bookworm"
-    std::string mirror;       // empty: the distribution's own
+    std::string distribution{};                  // "debian"
+    std::string suite{};                         // "bookworm"
+    std::string mirror{};                        // empty: the distribution's own
+    std::vector<std::string> components{"main"}; // of the archive
+    std::string variant = "minbase";             // mmdebstrap's: "minbase", "standard", ...
+};
+struct AmiBase {
+    std::string name{}; // of an image in the region
+    VersionPattern version;
+    std::string reference{}; // "debian-12@1.x.x", as written
+};
+struct DiskBase {
+    std::filesystem::path file{};
+    std::string format{}; // "qcow2", "raw", "vmdk": stated, never probed
+    Digest sha256;
+};
+struct RootfsBase {
+    std::filesystem::path file{}; // a tar, perhaps compressed, or the folder of an OCI image layout
+    std::string format{};         // "tar", "oci"
+    Digest sha256;                // of the tar; for a layout, of the image's manifest
+};
+using Base = std::variant<BootstrapBase, AmiBase, DiskBase, RootfsBase>;
+
+struct Filesystem {
+    std::string type{};                 // "ext4", "xfs", "btrfs", "vfat", "swap"
+    std::string mount{};                // absolute; empty for swap
+    std::vector<std::string> options{}; // for the guest's fstab; empty: its defaults
+    std::string label{};                // may be empty
 };
 
-struct Storage {
-    std::string device; // as the guest's kernel names it: "/dev/vda"
-    ByteSize size;      // of the whole disk
-    std::string filesystem;
+// A partition or logical volume, or all of a volume.
+struct VolumePart {
+    std::string name{};             // of the partition or logical volume; empty for a whole volume
+    std::optional<ByteSize> size{}; // none: what is left; only the last part
+    Filesystem filesystem{};
+};
+
+struct Volume {
+    enum class Layout { whole, partitions, lvm }; // the root volume is always partitioned (GPT)
+    std::string device{};                         // as the guest's kernel names it: "/dev/vda"
+    ByteSize size{};                              // of the whole disk
+    std::string type = "gp3";                     // EC2's volume type
     bool delete_on_termination = true;
+    bool encrypted = false; // LUKS2 around all that is on it; never the root volume
+    Layout layout = Layout::whole;
+    std::string volume_group{};      // of LVM
+    std::vector<VolumePart> parts{}; // at least one; of the root volume the last one is mounted at "/"
+};
+
+struct Boot {
+    std::string firmware = "bios";     // "bios", "uefi"
+    std::string kernel_command_line{}; // in addition to Kiln's own
+    bool serial_console = true;
 };
 
 struct FileStep {
-    std::string path; // absolute, in the guest
-    std::string content;
+    std::string path{}; // absolute, in the guest
+    std::string content{};
     std::uint32_t mode = 0644;
     std::string owner = "root";
     std::string group = "root";
 };
 
+// A folder with all that is in it: regular files, folders, symbolic links.
+struct TreeStep {
+    struct Entry {
+        std::string path{}; // below the tree's, "" for its root
+        enum class Kind { file, folder, link } kind = Kind::file;
+        std::filesystem::path source{}; // of a file, on the host
+        std::string target{};           // of a link
+        std::uint32_t mode = 0644;
+        std::optional<Digest> digest{}; // of a file
+        ByteSize size{};                // of a file
+    };
+    std::string path{};           // absolute, in the guest
+    std::vector<Entry> entries{}; // sorted by path
+    std::string owner = "root";
+    std::string group = "root";
+};
+
+// What is in an archive (tar and its compressions, zip) goes below a folder. Unpacked safely: see builder.
+struct ArchiveStep {
+    std::string path{}; // absolute, in the guest
+    std::filesystem::path file{};
+    Digest sha256;
+    int strip = 0; // leading components to take off
+    std::string owner = "root";
+    std::string group = "root";
+};
+
 struct RunStep {
-    std::string script; // for /bin/sh -e
+    std::string script{}; // for /bin/sh -e, or what its "#!" line says
+    std::map<std::string, std::string> environment{};
+    std::string folder = "/";           // where it runs
+    std::vector<std::string> secrets{}; // names; each a file below /run/secrets
+    std::vector<int> statuses{0};       // that count as success
     bool network = false;
     std::chrono::seconds timeout{1800};
 };
 
+struct PackagesStep {
+    std::vector<std::string> add{}; // "nginx", "nginx=1.22.1-9"
+    std::vector<std::string> remove{};
+    std::vector<std::string> hold{};
+};
+
+// Another archive, for the packages of later steps and for the running system.
+struct AptSourceStep {
+    std::string name{}; // of the files below /etc/apt
+    std::string uri{};
+    std::string suite{};
+    std::vector<std::string> components{};
+    std::string key{}; // an OpenPGP public key, ASCII-armoured or binary
+};
+
 struct UserStep {
-    std::string name;
-    std::vector<std::string> groups;
+    std::string name{};
+    std::optional<std::uint32_t> uid{};
+    std::string comment{};
+    std::string home{}; // empty: /home/NAME
+    std::vector<std::string> groups{};
     std::string shell = "/bin/bash";
-    bool sudo = false; // without a password
-    std::vector<std::string> ssh_authorized_keys;
+    bool system = false;
+    bool sudo = false;                          // without a password
+    std::optional<std::string> password_hash{}; // crypt(5); none: locked
+    std::vector<std::string> ssh_authorized_keys{};
+};
+
+struct GroupStep {
+    std::string name{};
+    std::optional<std::uint32_t> gid{};
+    bool system = false;
+    std::vector<std::string> members{};
 };
 
 struct ServiceStep {
-    std::string name; // "ssh" or "ssh.service"
-    bool enabled = true;
+    enum class State { enabled, disabled, masked };
+    std::string name{}; // "ssh" or "ssh.service"
+    State state = State::enabled;
+    std::string drop_in{}; // what it adds to the unit; may be empty
+};
+
+struct HostnameStep {
+    std::string name{};
+};
+struct TimezoneStep {
+    std::string zone{}; // "Europe/Berlin"
+};
+struct LocaleStep {
+    std::string locale{}; // "de_DE.UTF-8"
+};
+struct SysctlStep {
+    std::map<std::string, std::string> values{};
+};
+struct KernelModulesStep {
+    std::vector<std::string> load{};
+    std::vector<std::string> block{};
+};
+struct CertificateAuthorityStep {
+    std::string name{};
+    std::string pem{};
 };
 
 struct Step {
-    std::variant<FileStep, RunStep, UserStep, ServiceStep> action;
-    Position position;
+    std::variant<FileStep, RunStep, UserStep, ServiceStep, TreeStep, ArchiveStep, PackagesStep, AptSourceStep,
+                 GroupStep, HostnameStep, TimezoneStep, LocaleStep, SysctlStep, KernelModulesStep,
+                 CertificateAuthorityStep>
+        action;
+    Position position{};
+    std::filesystem::path file{}; // the recipe or component that it stands in
 };
 
 // "file /etc/motd", "run apt-get clean": one line for progress, logs and errors.
 [[nodiscard]] std::string title_of(const Step& step);
 
 struct RunTest {
-    std::string command; // for /bin/sh -c in the guest
+    std::string command{}; // for /bin/sh -c in the guest
     int status = 0;
-    std::optional<std::string> output; // what the trimmed standard output must be, exactly
+    std::optional<std::string> output{}; // what the trimmed standard output must be, exactly
     std::chrono::seconds timeout{60};
 };
 
 struct ConsoleTest {
-    std::string pattern; // ECMAScript regular expression, searched in the console log
+    std::string pattern{}; // ECMAScript regular expression, searched in the console log
+    std::chrono::seconds timeout{60};
+};
+
+// From the host, through the instance's own network.
+struct PortTest {
+    std::uint16_t port = 0; // TCP
+    std::chrono::seconds timeout{60};
+};
+struct HttpTest {
+    std::uint16_t port = 80;
+    std::string path = "/"; // with its query
+    int status = 200;
+    std::optional<std::string> body{}; // ECMAScript regular expression, searched in the body
     std::chrono::seconds timeout{60};
 };
 
 struct Test {
-    std::string name; // unique in the recipe
-    std::variant<RunTest, ConsoleTest> check;
+    std::string name{}; // unique in the recipe
+    std::variant<RunTest, ConsoleTest, PortTest, HttpTest> check{};
+    bool derived = false; // from the rest of the recipe, not written there as a test
+};
+
+// A secret for the scripts that ask for it; its value is read when the build needs it, and kept nowhere.
+struct Secret {
+    std::string name{};
+    std::filesystem::path file{};   // either this
+    std::string environment_name{}; // or this
+};
+
+struct LaunchDefaults {
+    bool is_public = false;
+    std::vector<std::string> accounts{}; // that may launch it, besides the owner
+    std::string instance_type{};         // empty: none
+    ByteSize minimum_memory{};           // 0: none
+    std::map<std::string, std::string> tags{};
+    std::string deprecated_on{}; // "2027-11-23"; empty: never
+};
+
+// What the recipe is made of besides its own text, for the provenance.
+struct Input {
+    std::string name{}; // "components/web.toml", "files/motd"
+    Digest digest;
 };
 
 struct Recipe {
-    std::filesystem::path file;
-    std::string name;
+    std::filesystem::path file{};
+    std::string name{};
     SemanticVersion version;
-    std::string description;
-    std::string architecture; // "x86_64"
-    BootstrapBase base;
-    Storage root;
-    std::vector<std::string> packages;
-    std::vector<Step> steps;
-    std::vector<Test> tests;
+    std::string description{};
+    std::string architecture{}; // "x86_64"
+    Base base;
+    std::vector<Volume> volumes{}; // the root volume first
+    Boot boot{};
+    std::vector<std::string> packages{};
+    std::vector<Step> steps{};       // with those of the components
+    std::vector<Step> validations{}; // `run` steps on the finished system, whose changes are dropped
+    std::vector<Test> tests{};       // with those of the components and the derived ones
+    std::vector<Secret> secrets{};
+    LaunchDefaults launch{};
+    std::vector<std::string> keep{}; // patterns of paths that sealing leaves alone
+    std::vector<Input> inputs{};
     // Of the resolved recipe with the contents of every file that it names; layout and comments of
     // the TOML don't count.
-    std::optional<Digest> digest;
+    std::optional<Digest> digest{};
+
+    [[nodiscard]] const Volume& root() const { return volumes.front(); }
+    [[nodiscard]] const VolumePart& root_part() const { return volumes.front().parts.back(); }
 };
 
 struct Diagnostic {
@@ -127,13 +303,37 @@ private:
     std::vector<Diagnostic> diagnostics_;
 };
 
-// Reads at most 1 MiB. Throws RecipeError, or Error{not_found, permission_denied, io} for the file.
-[[nodiscard]] Recipe load_recipe(const std::filesystem::path& file);
+// A component's text: `find` looks for the highest version that fits.
+struct ComponentDocument {
+    std::string text;
+    std::filesystem::path file;   // for messages
+    std::filesystem::path folder; // that its `source` keys are looked up in; empty: it may have none
+};
+class ComponentFinder
+{
+public:
+    virtual ~ComponentFinder() = default;
+    [[nodiscard]] virtual std::optional<ComponentDocument> find(std::string_view name,
+                                                                const VersionPattern& version) = 0;
+};
+
+struct LoadOptions {
+    std::map<std::string, std::string> parameters{}; // of --set
+    ComponentFinder* components = nullptr;           // after the files in `components/` beside the recipe
+};
+
+// Reads at most 1 MiB. Throws RecipeError, or Error{not_found, permission_denied, io} for the file, or
+// Error{usage} for a parameter of --set that the recipe does not have.
+[[nodiscard]] Recipe load_recipe(const std::filesystem::path& file, const LoadOptions& options = {});
 
 // The same for text; files that the recipe names are looked up beside `file`.
-[[nodiscard]] Recipe parse_recipe(std::string_view text, const std::filesystem::path& file);
+[[nodiscard]] Recipe parse_recipe(std::string_view text, const std::filesystem::path& file,
+                                  const LoadOptions& options = {});
 
-// The resolved recipe as JSON, the input of `digest`.
+// The resolved recipe as JSON, the input of `digest`; and its parts, for the plan.
 [[nodiscard]] Json to_json(const Recipe& recipe);
+[[nodiscard]] Json to_json(const Step& step);
+[[nodiscard]] Json to_json(const Volume& volume);
+[[nodiscard]] Json to_json(const Boot& boot);
 
 } // namespace kiln::recipes

@@ -12,8 +12,8 @@ namespace
 recipes::Recipe bookworm()
 {
     recipes::Recipe recipe;
-    recipe.base = {"debian", "bookworm", ""};
-    recipe.root.size = mebibytes(512);
+    recipe.base = recipes::BootstrapBase{.distribution = "debian", .suite = "bookworm", .mirror = ""};
+    recipe.volumes.push_back({.device = "/dev/vda", .size = mebibytes(512), .parts = {}});
     return recipe;
 }
 

@@ -33,13 +33,14 @@ TEST(Library, Debian12)
     EXPECT_EQ(recipe.name, "debian-12");
     EXPECT_EQ(recipe.version, (SemanticVersion{1, 0, 0}));
     EXPECT_EQ(recipe.architecture, "x86_64");
-    EXPECT_EQ(recipe.base.distribution, "debian");
-    EXPECT_EQ(recipe.base.suite, "bookworm");
-    EXPECT_EQ(recipe.base.mirror, "");
-    EXPECT_EQ(recipe.root.device, "/dev/vda");
-    EXPECT_EQ(recipe.root.size, gibibytes(2));
-    EXPECT_EQ(recipe.root.filesystem, "ext4");
-    EXPECT_TRUE(recipe.root.delete_on_termination);
+    const auto& base = std::get<BootstrapBase>(recipe.base);
+    EXPECT_EQ(base.distribution, "debian");
+    EXPECT_EQ(base.suite, "bookworm");
+    EXPECT_EQ(base.mirror, "");
+    EXPECT_EQ(recipe.root().device, "/dev/vda");
+    EXPECT_EQ(recipe.root().size, gibibytes(2));
+    EXPECT_EQ(recipe.root_part().filesystem.type, "ext4");
+    EXPECT_TRUE(recipe.root().delete_on_termination);
     EXPECT_NE(std::ranges::find(recipe.packages, "openssh-server"), recipe.packages.end());
     EXPECT_NE(std::ranges::find(recipe.packages, "qemu-guest-agent"), recipe.packages.end());
 

@@ -249,7 +249,7 @@ TEST(LoadRecipe, ReadsTheFile)
     write_file_durably(folder.path() / "x.toml", good_recipe);
     const Recipe recipe = load_recipe(folder.path() / "x.toml");
     EXPECT_EQ(recipe.name, "tiny");
-    EXPECT_EQ(recipe.root.size, gibibytes(1));
+    EXPECT_EQ(recipe.root().size, gibibytes(1));
 }
 
 } // namespace
