@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "builder/appliance.h"
+#include "builder/appliance_state.h"
 
 #include "core/error.h"
 #include "core/files.h"
@@ -7,7 +7,6 @@
 #include "core/text.h"
 
 #include <fmt/format.h>
-#include <guestfs.h>
 
 #include <csignal>
 #include <fstream>
@@ -17,22 +16,6 @@ namespace kiln::builder
 namespace fs = std::filesystem;
 namespace
 {
-
-struct FreeList {
-    void operator()(char** list) const
-    {
-        for (char** entry = list; entry != nullptr && *entry != nullptr; ++entry) {
-            std::free(*entry);
-        }
-        std::free(list);
-    }
-};
-using StringList = std::unique_ptr<char*, FreeList>;
-
-struct FreeString {
-    void operator()(char* string) const { std::free(string); }
-};
-using String = std::unique_ptr<char, FreeString>;
 
 // libguestfs locks its handle during a launch, so its pid can't be asked for from the thread that
 // handles a stop; its children are found by name instead.
@@ -69,33 +52,6 @@ std::vector<char*> as_argv(const std::vector<std::string>& strings)
 }
 
 } // namespace
-
-struct Appliance::State {
-    std::unique_ptr<guestfs_h, decltype(&guestfs_close)> handle{guestfs_create_flags(GUESTFS_CREATE_NO_CLOSE_ON_EXIT),
-                                                                guestfs_close};
-    fs::path temporary;
-    std::stop_token stop;
-    std::optional<std::stop_callback<void (*)()>> on_stop;
-
-    [[nodiscard]] guestfs_h* get() const { return handle.get(); }
-
-    [[noreturn]] void fail(ErrorKind kind, std::string_view doing) const
-    {
-        throw_if_interrupted(stop);
-        const char* words = guestfs_last_error(get());
-        const std::string text = printable(words != nullptr ? words : "no error was given", false);
-        const bool full = text.find("No space left on device") != std::string::npos;
-        throw Error(full ? ErrorKind::no_space : kind, fmt::format("{}: {}", doing, text),
-                    full ? "the volume is too small for its content: raise storage.size in the recipe" : "");
-    }
-
-    void check(int result, std::string_view doing) const
-    {
-        if (result == -1) {
-            fail(ErrorKind::step_failed, doing);
-        }
-    }
-};
 
 Appliance::Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives,
                      const std::stop_token& stop)
@@ -153,7 +109,7 @@ void Appliance::make_gpt(const std::string& device)
 }
 
 void Appliance::add_partition(const std::string& device, std::uint64_t first_sector, std::uint64_t last_sector,
-                              const std::string& gpt_type)
+                              const std::string& gpt_type, const std::string& name)
 {
     guestfs_h* handle = state_->get();
     state_->check(guestfs_part_add(handle, device.c_str(), "primary", static_cast<std::int64_t>(first_sector),
@@ -164,15 +120,24 @@ void Appliance::add_partition(const std::string& device, std::uint64_t first_sec
     if (!partitions) {
         state_->fail(ErrorKind::step_failed, "listing the partitions");
     }
-    state_->check(
-        guestfs_part_set_gpt_type(handle, device.c_str(), static_cast<int>(partitions->len), gpt_type.c_str()),
-        "setting a partition's type");
+    const int number = static_cast<int>(partitions->len);
+    state_->check(guestfs_part_set_gpt_type(handle, device.c_str(), number, gpt_type.c_str()),
+                  "setting a partition's type");
+    state_->check(guestfs_part_set_name(handle, device.c_str(), number, name.c_str()), "naming a partition");
 }
 
 void Appliance::mount(const std::string& device, const std::string& mount_point)
 {
     state_->check(guestfs_mount(state_->get(), device.c_str(), mount_point.c_str()),
                   fmt::format("mounting {} at {}", device, mount_point));
+}
+
+void Appliance::unmount(const std::string& mount_point)
+{
+    struct guestfs_umount_opts_argv arguments {
+    };
+    state_->check(guestfs_umount_opts_argv(state_->get(), mount_point.c_str(), &arguments),
+                  fmt::format("unmounting {}", mount_point));
 }
 
 void Appliance::unmount_all()
@@ -290,16 +255,22 @@ std::string Appliance::run(const std::vector<std::string>& argv)
 void Appliance::trim(const std::string& mount_point)
 {
     // A discard is a hint, which qcow2 takes for whole clusters only. As WRITE SAME it is an order.
-    constexpr const char* script = "for mode in /sys/class/scsi_disk/*/provisioning_mode; do"
-                                   " echo writesame_16 > $mode; grep -q writesame_16 $mode || exit 1; done";
-    const char* argv[] = {script, nullptr};
-    const String output(guestfs_debug(state_->get(), "sh", const_cast<char**>(argv)));
-    if (!output) {
-        state_->fail(ErrorKind::step_failed, "choosing how free blocks are cleared");
-    }
+    shell("for mode in /sys/class/scsi_disk/*/provisioning_mode; do"
+          " echo writesame_16 > $mode; grep -q writesame_16 $mode || exit 1; done",
+          "choosing how free blocks are cleared");
     struct guestfs_fstrim_argv arguments {
     };
     state_->check(guestfs_fstrim_argv(state_->get(), mount_point.c_str(), &arguments), "clearing free blocks");
+}
+
+std::string Appliance::shell(const std::string& script, std::string_view doing)
+{
+    const char* argv[] = {script.c_str(), nullptr};
+    const String output(guestfs_debug(state_->get(), "sh", const_cast<char**>(argv)));
+    if (!output) {
+        state_->fail(ErrorKind::step_failed, doing);
+    }
+    return output.get();
 }
 
 void Appliance::shutdown()

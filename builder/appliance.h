@@ -30,6 +30,11 @@ struct ApplianceDrive {
     std::string export_name;
 };
 
+struct Mountpoint {
+    std::string mount;
+    std::string device;
+};
+
 class Appliance
 {
 public:
@@ -43,8 +48,20 @@ public:
     // All below throw Error{step_failed} with libguestfs's words, or {interrupted}.
     void make_gpt(const std::string& device);
     void add_partition(const std::string& device, std::uint64_t first_sector, std::uint64_t last_sector,
-                       const std::string& gpt_type);
+                       const std::string& gpt_type, const std::string& name);
+    // `type` may be "swap"; an empty label gives none.
+    void make_filesystem(const std::string& device, const std::string& type, const std::string& label);
+    [[nodiscard]] std::string filesystem_uuid(const std::string& device); // or LUKS volume's
+    // `key_file` is in the mounted guest; `options` are cryptsetup's.
+    void make_luks(const std::string& device, const std::string& key_file, const std::string& options);
+    void open_luks(const std::string& device, const std::string& key_file, const std::string& name);
+    void make_volume_group(const std::string& name, const std::string& device);
+    void make_logical_volume(const std::string& group, const std::string& name, std::optional<ByteSize> size);
+    void activate_volume_groups();
+    // What the one system on the disks mounts where, "/" first.
+    [[nodiscard]] std::vector<Mountpoint> find_system();
     void mount(const std::string& device, const std::string& mount_point);
+    void unmount(const std::string& mount_point);
     void unmount_all();                                                 // and flushes everything to the disks
     void write_file(const std::string& path, std::string_view content); // creates or replaces it
     [[nodiscard]] std::string read_file(const std::string& path);       // at most 16 MiB
@@ -72,6 +89,9 @@ public:
     void shutdown();
 
 private:
+    // A command of the appliance's own system, where the guest's root is /sysroot. Not for hostile text.
+    std::string shell(const std::string& script, std::string_view doing);
+
     struct State;
     std::unique_ptr<State> state_;
 };

@@ -182,12 +182,17 @@ void BlockServer::write_layer(std::size_t disk, std::size_t base, const fs::path
 {
     const DiskChain& chain = disks_.at(disk);
     const std::string top = node_name(disk, depth_of(chain));
+    const Json below = base > 0 ? Json(node_name(disk, base - 1)) : Json(nullptr);
     if (depth_of(chain) > base) {
-        run_job("block-stream", {{"device", top}, {"base-node", node_name(disk, base - 1)}}, stop);
+        Json arguments = {{"device", top}};
+        if (base > 0) {
+            arguments["base-node"] = below;
+        }
+        run_job("block-stream", std::move(arguments), stop);
     }
     create_overlay(layer, chain.size, {"-o", "compression_type=zstd"});
     // Over the same layer as in use later, so that zeroes stay zeroes and don't become holes.
-    execute("blockdev-add", qcow2_node("layer", layer, false, node_name(disk, base - 1)));
+    execute("blockdev-add", qcow2_node("layer", layer, false, below));
     run_job("blockdev-backup", {{"device", top}, {"target", "layer"}, {"sync", "top"}, {"compress", true}}, stop);
     execute("blockdev-del", {{"node-name", "layer"}});
 }

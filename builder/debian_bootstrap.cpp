@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/debian_bootstrap.h"
 
+#include "builder/bootloader.h"
 #include "builder/disk_layout.h"
+#include "builder/storage.h"
 #include "core/file_descriptor.h"
 #include "core/files.h"
 #include "core/process.h"
@@ -111,7 +113,10 @@ std::set<std::string> all_matches(const std::string& log, const std::regex& patt
 
 std::vector<std::string> packages_to_install(const recipes::Recipe& recipe)
 {
-    std::vector<std::string> packages = {"grub-pc", "systemd-sysv", "udev"};
+    std::vector<std::string> packages = boot_packages(recipe.boot);
+    packages.insert(packages.end(), {"systemd-sysv", "udev"});
+    const std::vector<std::string> storage = storage_packages(recipe);
+    packages.insert(packages.end(), storage.begin(), storage.end());
     const auto names_kernel = [](const std::string& name) { return name.starts_with("linux-image-"); };
     if (std::ranges::none_of(recipe.packages, names_kernel)) {
         packages.emplace_back("linux-image-cloud-amd64");
@@ -171,7 +176,7 @@ void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const
     require_program("mmdebstrap", "mmdebstrap");
     require_program("mke2fs", "e2fsprogs");
     const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
-    const RootPartition partition = root_partition(recipe.root().size);
+    const Partition partition = root_partitions(recipe.root(), recipe.boot).back();
     const FileDescriptor fd(::open(disk.c_str(), O_RDWR | O_CLOEXEC));
     // Only who can reach the 0700 work folder, or was handed the descriptor, can use this mode.
     if (!fd || ::fchmod(fd.get(), 0666) != 0) {
