@@ -63,6 +63,8 @@ Appliance::Appliance(const ApplianceOptions& options, const std::vector<Applianc
     }
     state_->stop = stop;
     state_->temporary = options.temporary;
+    state_->transfer = options.transfer;
+    state_->transfer_label = label_of(drives.size() - 1);
     guestfs_set_error_handler(handle, nullptr, nullptr);
     state_->check(guestfs_set_tmpdir(handle, options.temporary.c_str()), "setting libguestfs's folder");
     state_->check(guestfs_set_backend(handle, "direct"), "choosing libguestfs's backend");
@@ -233,14 +235,6 @@ void Appliance::remove_recursively(const std::string& path)
 void Appliance::truncate(const std::string& path)
 {
     state_->check(guestfs_truncate(state_->get(), path.c_str()), fmt::format("emptying {}", path));
-}
-
-void Appliance::unpack_tar(const fs::path& tar, const std::string& folder)
-{
-    struct guestfs_tar_in_opts_argv arguments {
-    };
-    state_->check(guestfs_tar_in_opts_argv(state_->get(), tar.c_str(), folder.c_str(), &arguments),
-                  fmt::format("unpacking files into {}", folder));
 }
 
 std::string Appliance::run(const std::vector<std::string>& argv)

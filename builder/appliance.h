@@ -22,7 +22,11 @@ struct ApplianceOptions {
     Accelerator accelerator = Accelerator::tcg;
     bool network = false;              // for `run` steps that ask for it
     std::filesystem::path temporary{}; // a folder for libguestfs's own files
+    // The file behind the last drive, a raw one of `transfer_drive_size`, for bulk data on its way in.
+    std::optional<std::filesystem::path> transfer{};
 };
+
+inline constexpr ByteSize transfer_drive_size = gibibytes(64); // sparse
 
 // A disk to edit: an NBD export on a UNIX socket.
 struct ApplianceDrive {

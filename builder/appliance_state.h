@@ -41,6 +41,8 @@ struct Appliance::State {
                                                                 guestfs_close};
     std::filesystem::path temporary;
     std::stop_token stop;
+    std::optional<std::filesystem::path> transfer; // see ApplianceOptions
+    std::string transfer_label;
     std::optional<std::stop_callback<void (*)()>> on_stop;
 
     [[nodiscard]] guestfs_h* get() const { return handle.get(); }

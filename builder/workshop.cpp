@@ -74,12 +74,19 @@ void Workshop::make_missing_layers()
     const std::vector<DiskChain> disks = chains();
     disks_ = disks.size();
     progress_.stage("start the libguestfs appliance");
-    BlockServer server(disks, options_.sockets);
+    const fs::path transfer = options_.work / "transfer.raw";
+    create_sparse_file(transfer, transfer_drive_size);
+    BlockServer server(disks, options_.sockets, transfer);
     std::vector<ApplianceDrive> drives;
     for (std::size_t i = 0; i < disks_; ++i) {
         drives.push_back({server.socket(), BlockServer::export_name(i)});
     }
-    Appliance appliance({options_.accelerator, network_from(index), options_.work}, drives, stop_);
+    drives.push_back({server.socket(), BlockServer::transfer_export_name()});
+    Appliance appliance({.accelerator = options_.accelerator,
+                         .network = network_from(index),
+                         .temporary = options_.work,
+                         .transfer = transfer},
+                        drives, stop_);
     for (; index < plan_.size(); ++index) {
         throw_if_interrupted(stop_);
         make(index, appliance, server);
