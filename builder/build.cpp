@@ -72,7 +72,8 @@ class Workshop
 public:
     Workshop(const recipes::Recipe& recipe, const std::vector<PlannedLayer>& plan, LayerStack& layers,
              const BuildOptions& options, Progress& progress, const std::stop_token& stop)
-        : recipe_(recipe), plan_(plan), layers_(layers), options_(options), progress_(progress), stop_(stop)
+        : recipe_(recipe), secrets_(recipe.secrets, secrets_of(recipe.steps)), plan_(plan), layers_(layers),
+          options_(options), progress_(progress), stop_(stop)
     {
     }
 
@@ -150,10 +151,14 @@ private:
             install_grub(appliance);
             break;
         case PlannedLayer::Kind::step:
-            apply_step(appliance, recipe_, recipe_.steps[layer.step]);
+            apply_step({.appliance = appliance,
+                        .recipe = recipe_,
+                        .log = options_.work / fmt::format("step{}.log", layer.step),
+                        .secrets = secrets_},
+                       recipe_.steps[layer.step]);
             break;
         case PlannedLayer::Kind::seal:
-            seal(appliance);
+            seal(appliance, recipe_.keep);
             facts["software"] = to_json(read_software(appliance));
             break;
         }
@@ -174,6 +179,7 @@ private:
     }
 
     const recipes::Recipe& recipe_;
+    const Secrets secrets_;
     const std::vector<PlannedLayer>& plan_;
     LayerStack& layers_;
     const BuildOptions& options_;
