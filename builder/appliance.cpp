@@ -172,18 +172,61 @@ std::string Appliance::read_file(const std::string& path)
         }
         throw Error(ErrorKind::step_failed, fmt::format("{} in the image is larger than 16 MiB", path));
     }
-    std::size_t length = 0;
-    const String bytes(guestfs_read_file(state_->get(), path.c_str(), &length));
-    if (!bytes) {
-        state_->fail(ErrorKind::step_failed, fmt::format("reading {}", path));
+    // In pieces: guestfs_read_file() would leave a copy on the host for a moment.
+    constexpr int piece = 1 << 20;
+    std::string bytes;
+    while (bytes.size() < static_cast<std::size_t>(size)) {
+        std::size_t length = 0;
+        const String read(
+            guestfs_pread(state_->get(), path.c_str(), piece, static_cast<std::int64_t>(bytes.size()), &length));
+        if (!read) {
+            state_->fail(ErrorKind::step_failed, fmt::format("reading {}", path));
+        }
+        if (length == 0) {
+            break;
+        }
+        bytes.append(read.get(), length);
     }
-    return {bytes.get(), length};
+    return bytes;
 }
 
 void Appliance::set_mode(const std::string& path, std::uint32_t mode)
 {
     state_->check(guestfs_chmod(state_->get(), static_cast<int>(mode), path.c_str()),
                   fmt::format("setting the mode of {}", path));
+}
+
+void Appliance::set_owner(const std::string& path, std::uint32_t user, std::uint32_t group)
+{
+    state_->check(guestfs_chown(state_->get(), static_cast<int>(user), static_cast<int>(group), path.c_str()),
+                  fmt::format("setting the owner of {}", path));
+}
+
+const fs::path& Appliance::temporary() const noexcept
+{
+    return state_->temporary;
+}
+
+std::string Appliance::canonical(const std::string& path)
+{
+    const String found(guestfs_realpath(state_->get(), path.c_str()));
+    if (!found) {
+        state_->fail(ErrorKind::step_failed, fmt::format("looking for {}", path));
+    }
+    return found.get();
+}
+
+std::string Appliance::in_canonical_folder(const std::string& path)
+{
+    const fs::path entry = path.ends_with('/') ? fs::path(path).parent_path() : fs::path(path);
+    return fs::path(canonical(entry.parent_path())) / entry.filename();
+}
+
+void Appliance::make_link(const std::string& target, const std::string& path)
+{
+    const std::string link = in_canonical_folder(path);
+    remove_recursively(link);
+    state_->check(guestfs_ln_s(state_->get(), target.c_str(), link.c_str()), fmt::format("linking {}", path));
 }
 
 void Appliance::make_directories(const std::string& path)
@@ -207,6 +250,15 @@ bool Appliance::is_file(const std::string& path)
     return result == 1;
 }
 
+bool Appliance::is_folder(const std::string& path)
+{
+    struct guestfs_is_dir_opts_argv arguments {
+    };
+    const int result = guestfs_is_dir_opts_argv(state_->get(), path.c_str(), &arguments);
+    state_->check(result, fmt::format("looking for {}", path));
+    return result == 1;
+}
+
 std::string Appliance::device_in_guest(std::size_t drive)
 {
     std::string device = run({"readlink", "-f", "/dev/disk/guestfs/" + label_of(drive)});
@@ -216,20 +268,31 @@ std::string Appliance::device_in_guest(std::size_t drive)
 
 std::vector<std::string> Appliance::glob(const std::string& pattern)
 {
-    const StringList list(guestfs_glob_expand(state_->get(), pattern.c_str()));
-    if (!list) {
-        state_->fail(ErrorKind::step_failed, fmt::format("looking for {}", pattern));
-    }
-    std::vector<std::string> paths;
-    for (char** entry = list.get(); *entry != nullptr; ++entry) {
-        paths.emplace_back(*entry);
-    }
-    return paths;
+    struct guestfs_glob_expand_opts_argv arguments {
+    };
+    arguments.bitmask = GUESTFS_GLOB_EXPAND_OPTS_DIRECTORYSLASH_BITMASK;
+    arguments.directoryslash = 0;
+    return state_->strings(guestfs_glob_expand_opts_argv(state_->get(), pattern.c_str(), &arguments),
+                           fmt::format("looking for {}", pattern));
+}
+
+std::vector<std::string> Appliance::list(const std::string& folder)
+{
+    return state_->strings(guestfs_ls(state_->get(), folder.c_str()), fmt::format("listing {}", folder));
+}
+
+std::vector<std::string> Appliance::list_below(const std::string& folder)
+{
+    return state_->strings(guestfs_find(state_->get(), canonical(folder).c_str()), fmt::format("listing {}", folder));
 }
 
 void Appliance::remove_recursively(const std::string& path)
 {
-    state_->check(guestfs_rm_rf(state_->get(), path.c_str()), fmt::format("removing {}", path));
+    const std::string folder = fs::path(path).parent_path();
+    if (exists(folder)) {
+        state_->check(guestfs_rm_rf(state_->get(), in_canonical_folder(path).c_str()),
+                      fmt::format("removing {}", path));
+    }
 }
 
 void Appliance::truncate(const std::string& path)
@@ -246,25 +309,66 @@ std::string Appliance::run(const std::vector<std::string>& argv)
     return output.get();
 }
 
+void Appliance::end_guest_processes()
+{
+    // By their root: it is what tells them from the appliance's own. More than one pass, for what forks meanwhile.
+    state_->run_outside(R"(for pass in 1 2 3 4 5 6 7 8 9; do
+found=$(find /proc/[0-9]* -maxdepth 1 -name root -lname '/sysroot*' 2>/dev/null | cut -d/ -f3)
+[ -n "$found" ] || exit 0
+kill -KILL $found; done; echo they come back; exit 1)",
+                        "ending what scripts left running");
+}
+
+void Appliance::connect_network(bool connected)
+{
+    // The default route goes with the link and doesn't come back with it.
+    constexpr const char* disconnect = R"(for device in $(cd /sys/class/net && ls); do
+if [ $device != lo ] && ip link show dev $device up | grep -q .; then
+ip route show default dev $device >/tmp/route.$device && ip link set dev $device down || exit 1; fi; done)";
+    constexpr const char* connect = R"(for device in $(cd /sys/class/net && ls); do
+if [ -e /tmp/route.$device ]; then
+ip link set dev $device up && ip route replace $(cat /tmp/route.$device) dev $device && rm /tmp/route.$device || exit 1
+fi; done)";
+    state_->run_outside(connected ? connect : disconnect, "switching the appliance's network");
+}
+
+void Appliance::mount_memory(const std::string& path, ByteSize limit)
+{
+    if (fs::path(path).parent_path() != "/run") {
+        throw Error(ErrorKind::internal, fmt::format("{} is not directly below /run", path));
+    }
+    make_directories(path);
+    if (!is_folder("/run") || !is_folder(path)) {
+        throw Error(ErrorKind::step_failed, fmt::format("/run or {} in the image is a symbolic link", path));
+    }
+    state_->run_outside(fmt::format("mount -t tmpfs -o mode=0700,size={} kiln /sysroot{}", limit.bytes(), path),
+                        fmt::format("mounting memory at {}", path));
+}
+
+void Appliance::unmount_memory(const std::string& path)
+{
+    state_->run_outside(fmt::format("umount /sysroot{0} && {{ rmdir /sysroot{0} 2>/dev/null || true; }}", path),
+                        fmt::format("unmounting {}", path));
+}
+
+void Appliance::write_secret(const std::string& path, std::string_view content)
+{
+    const int trace = guestfs_get_trace(state_->get());
+    state_->check(guestfs_set_trace(state_->get(), 0), "switching libguestfs's trace off");
+    const int result = guestfs_write(state_->get(), path.c_str(), content.data(), content.size());
+    guestfs_set_trace(state_->get(), trace);
+    state_->check(result, fmt::format("writing {}", path));
+}
+
 void Appliance::trim(const std::string& mount_point)
 {
     // A discard is a hint, which qcow2 takes for whole clusters only. As WRITE SAME it is an order.
-    shell("for mode in /sys/class/scsi_disk/*/provisioning_mode; do"
-          " echo writesame_16 > $mode; grep -q writesame_16 $mode || exit 1; done",
-          "choosing how free blocks are cleared");
+    state_->run_outside("for mode in /sys/class/scsi_disk/*/provisioning_mode; do"
+                        " echo writesame_16 > $mode; grep -q writesame_16 $mode || exit 1; done",
+                        "choosing how free blocks are cleared");
     struct guestfs_fstrim_argv arguments {
     };
     state_->check(guestfs_fstrim_argv(state_->get(), mount_point.c_str(), &arguments), "clearing free blocks");
-}
-
-std::string Appliance::shell(const std::string& script, std::string_view doing)
-{
-    const char* argv[] = {script.c_str(), nullptr};
-    const String output(guestfs_debug(state_->get(), "sh", const_cast<char**>(argv)));
-    if (!output) {
-        state_->fail(ErrorKind::step_failed, doing);
-    }
-    return output.get();
 }
 
 void Appliance::shutdown()

@@ -16,6 +16,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kiln::builder
 {
@@ -55,6 +56,30 @@ struct Appliance::State {
         const bool full = text.find("No space left on device") != std::string::npos;
         throw Error(full ? ErrorKind::no_space : kind, fmt::format("{}: {}", doing, text),
                     full ? "the volume is too small for its content: raise storage.size in the recipe" : "");
+    }
+
+    // Runs a script of the appliance's own system, where the guest's root is /sysroot.
+    std::string run_outside(const std::string& script, std::string_view doing) const
+    {
+        const char* argv[] = {script.c_str(), nullptr};
+        const String output(guestfs_debug(get(), "sh", const_cast<char**>(argv)));
+        if (!output) {
+            fail(ErrorKind::step_failed, doing);
+        }
+        return output.get();
+    }
+
+    [[nodiscard]] std::vector<std::string> strings(char** owned, std::string_view doing) const
+    {
+        const StringList list(owned);
+        if (!list) {
+            fail(ErrorKind::step_failed, doing);
+        }
+        std::vector<std::string> strings;
+        for (char** entry = list.get(); *entry != nullptr; ++entry) {
+            strings.emplace_back(*entry);
+        }
+        return strings;
     }
 
     void check(int result, std::string_view doing) const

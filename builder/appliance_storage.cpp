@@ -42,17 +42,18 @@ std::string Appliance::filesystem_uuid(const std::string& device)
 
 void Appliance::make_luks(const std::string& device, const std::string& key_file, const std::string& options)
 {
-    shell(fmt::format("cryptsetup -q luksFormat {} --key-file /sysroot{} {}", options, key_file, device),
-          fmt::format("encrypting {}", device));
+    state_->run_outside(fmt::format("cryptsetup -q luksFormat {} --key-file /sysroot{} {}", options, key_file, device),
+                        fmt::format("encrypting {}", device));
 }
 
 void Appliance::open_luks(const std::string& device, const std::string& key_file, const std::string& name)
 {
     // Open already, when the appliance has gone on since.
-    shell(fmt::format(
-              "[ -e /dev/mapper/{2} ] || cryptsetup open --type luks --allow-discards --key-file /sysroot{0} {1} {2}",
-              key_file, device, name),
-          fmt::format("opening the encrypted {}", device));
+    state_->run_outside(
+        fmt::format(
+            "[ -e /dev/mapper/{2} ] || cryptsetup open --type luks --allow-discards --key-file /sysroot{0} {1} {2}",
+            key_file, device, name),
+        fmt::format("opening the encrypted {}", device));
 }
 
 void Appliance::make_volume_group(const std::string& name, const std::string& device)

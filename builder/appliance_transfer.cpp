@@ -61,10 +61,10 @@ void Appliance::unpack_tar(const fs::path& tar, const std::string& folder)
     if (!real) {
         state_->fail(ErrorKind::step_failed, doing);
     }
-    shell(fmt::format("device=/dev/disk/guestfs/{}; blockdev --flushbufs $device &&"
-                      " tar -xf $device --numeric-owner --xattrs --xattrs-include='*' -C {}",
-                      state_->transfer_label, shell_quoted(std::string("/sysroot") + real.get())),
-          doing);
+    state_->run_outside(fmt::format("device=/dev/disk/guestfs/{}; blockdev --flushbufs $device &&"
+                                    " tar -xf $device --numeric-owner --xattrs --xattrs-include='*' -C {}",
+                                    state_->transfer_label, shell_quoted(std::string("/sysroot") + real.get())),
+                        doing);
 }
 
 } // namespace kiln::builder

@@ -33,6 +33,7 @@ struct BuildOptions {
     std::filesystem::path work;          // a private folder; the layers end up in it
     std::filesystem::path sockets;       // a private folder with a short path (UNIX sockets: 108 bytes)
     std::filesystem::path cache;         // the layer cache's folder, on the work folder's file system
+    std::filesystem::path logs;          // a private folder for a file a step
     bool look_up = true;                 // false: every layer is made anew
     std::optional<ParentImage> parent{}; // exactly for a recipe whose base is an AMI
 };

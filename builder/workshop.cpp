@@ -60,7 +60,8 @@ std::size_t layers_below(const std::vector<PlannedLayer>& plan, const BuildOptio
 
 Workshop::Workshop(const recipes::Recipe& recipe, const std::vector<PlannedLayer>& plan, LayerStack& layers,
                    const BuildOptions& options, Progress& progress, const std::stop_token& stop)
-    : recipe_(recipe), plan_(plan), layers_(layers), options_(options), progress_(progress), stop_(stop)
+    : recipe_(recipe), secrets_(recipe.secrets, secrets_of(recipe.steps)), plan_(plan), layers_(layers),
+      options_(options), progress_(progress), stop_(stop)
 {
 }
 
@@ -186,7 +187,11 @@ void Workshop::carry_out(std::size_t index, Appliance& appliance)
         break;
     case Kind::step:
         mount(appliance);
-        apply_step(appliance, recipe_, *layer.step);
+        apply_step({.appliance = appliance,
+                    .recipe = recipe_,
+                    .log = options_.logs / fmt::format("{:02}.log", index + 1),
+                    .secrets = secrets_},
+                   *layer.step);
         break;
     case Kind::bootstrap:
     case Kind::rootfs:
@@ -216,7 +221,7 @@ void Workshop::make(std::size_t index, Appliance& appliance, BlockServer& server
 void Workshop::finish(Appliance& appliance, BlockServer& server, Clock::time_point begun)
 {
     mount(appliance);
-    seal(appliance);
+    seal(appliance, recipe_.keep);
     Json facts;
     facts["software"] = to_json(read_software(appliance));
     appliance.shutdown();

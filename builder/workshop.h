@@ -9,6 +9,7 @@
 #include "builder/compression.h"
 #include "builder/layer_stack.h"
 #include "builder/plan.h"
+#include "builder/secrets.h"
 #include "core/progress.h"
 #include "recipes/recipe.h"
 
@@ -45,6 +46,7 @@ private:
     void finish(Appliance& appliance, BlockServer& server, std::chrono::steady_clock::time_point begun);
 
     const recipes::Recipe& recipe_;
+    const Secrets secrets_;
     const std::vector<PlannedLayer>& plan_;
     LayerStack& layers_;
     const BuildOptions& options_;
