@@ -19,10 +19,14 @@ struct SafeTarOptions {
     std::uint64_t most_members = 1'000'000;
 };
 
-// Writes the members of `archive` (tar and its compressions, zip) to the new file `tar`: pax, uncompressed, every
-// folder before what is in it. Throws Error{untrusted} for a member that would leave the folder (an absolute
-// name, "..", a way through a symbolic link), for devices and FIFOs, set-id bits, a name that comes twice, and for
-// more than the limits allow.
+// Writes the members of `archive` (tar with gzip, xz, zstd or bzip2, or zip) to the new file `tar`: pax,
+// uncompressed, every folder before what is in it. Only folders, regular files, symbolic links and hard links to
+// files come through, with name, mode, owner, time and content; a member with no name left after `strip` is left out.
+// Throws Error{untrusted} that names the member for an absolute name, "..", a way through a symbolic link, a hard
+// link to anything but an earlier file, a device, FIFO or socket, set-id bits, control characters or bytes that are
+// not UTF-8, a name that comes twice, content that is not as long as it says, and for more than the limits allow;
+// also for an archive that is damaged or in another format. Throws Error{io, no_space} for the host's own failures.
+// Removes `tar` when it throws.
 void write_safe_tar(const std::filesystem::path& archive, const std::filesystem::path& tar,
                     const SafeTarOptions& options);
 
