@@ -38,10 +38,11 @@ std::string start_script(const recipes::RunStep& step)
 
 std::string runner_script()
 {
-    // A daemon that the script leaves behind holds the pipe open: the reader gets two seconds more.
+    // A daemon that the script leaves behind holds the pipe open: the reader gets two seconds more. It is cat(1), which
+    // writes what it has at once (head(1) would not), under a limit in sh's unit of 512 bytes.
     return fmt::format(R"(cd {} || exit 1
 mkfifo output || exit 1
-{{ head -c {} >log; cat >/dev/null; }} <output >/dev/null 2>&1 &
+{{ (ulimit -f {}; cat >log); cat >/dev/null; }} <output >/dev/null 2>&1 &
 reader=$!
 timeout -k 10 "$1" /bin/sh ./start </dev/null >output 2>&1
 echo $?
@@ -50,7 +51,7 @@ wait $reader 2>/dev/null
 kill $! 2>/dev/null
 true
 )",
-                       run_folder, largest_output);
+                       run_folder, largest_output / 512);
 }
 
 } // namespace kiln::builder
