@@ -3,7 +3,8 @@
 #include "recipes/parse_parts.h"
 #include "recipes/step_parsers.h"
 
-#include <algorithm>
+#include <set>
+#include <string_view>
 
 namespace kiln::recipes
 {
@@ -36,14 +37,15 @@ PackagesStep parse_packages(TableReader& table)
     if (table.is_empty("packages") && step.remove.empty() && step.hold.empty()) {
         table.fail("packages", {"is empty", "name a package, or remove the step"});
     }
+    const std::set<std::string_view> removed(step.remove.begin(), step.remove.end());
+    std::set<std::string_view> added;
     for (const std::string& package : step.add) {
-        const std::string name(name_of(package));
-        if (std::ranges::find(step.remove, name) != step.remove.end()) {
+        const std::string_view name = name_of(package);
+        if (removed.contains(name)) {
             table.fail("remove", {in_quotes(name) + " is added by the same step", "use one of the two"});
         }
-        if (std::ranges::count(step.add, name, [](const std::string& other) { return name_of(other); }) > 1) {
+        if (!added.insert(name).second) {
             table.fail("packages", {in_quotes(name) + " is named twice", "name it with one version"});
-            break;
         }
     }
     return step;

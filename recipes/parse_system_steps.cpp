@@ -6,7 +6,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <set>
+#include <string_view>
 
 namespace kiln::recipes
 {
@@ -61,8 +62,9 @@ KernelModulesStep parse_kernel_modules(TableReader& table)
     if (!lists->contains("load") && !lists->contains("block")) {
         lists->fail({"has neither load nor block", R"(write it like kernel_modules = { load = ["br_netfilter"] })"});
     }
+    const std::set<std::string_view> loaded(step.load.begin(), step.load.end());
     for (const std::string& module : step.block) {
-        if (std::ranges::find(step.load, module) != step.load.end()) {
+        if (loaded.contains(module)) {
             lists->fail("block", {in_quotes(module) + " is to be loaded, too", "remove one of the two"});
         }
     }

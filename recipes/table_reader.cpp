@@ -268,14 +268,16 @@ std::map<std::string, std::string> TableReader::find_texts(std::string_view key,
             record(item.key_position, path, {fmt::format("{} holds {}", in_quotes(item.key), *hidden), "remove it"});
             continue;
         }
+        if (item.kind == Value::Kind::table) {
+            record(item.key_position, path,
+                   {"must be a string, not a table", "a key with dots in it stands in quotes: \"a.b\" = ..."});
+            continue;
+        }
         Checked<std::string> name = key_rule.check(item.key);
         if (auto* problem = std::get_if<Problem>(&name)) {
             record(item.key_position, path, std::move(*problem), key_rule.example);
         } else if (item.kind == Value::Kind::integer) {
             texts.emplace(item.key, std::to_string(item.number));
-        } else if (item.kind == Value::Kind::table) {
-            record(item.key_position, path,
-                   {"must be a string, not a table", "a key with dots in it stands in quotes: \"a.b\" = ..."});
         } else if (auto value = check_text_of(item, path, value_rule)) {
             texts.emplace(item.key, std::move(*value));
         }

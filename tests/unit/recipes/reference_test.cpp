@@ -79,7 +79,7 @@ TEST(Reference, ExamplesParse)
         EXPECT_EQ(what_of(all, folder.path() / "x.toml"), "no error") << example;
     }
     const Recipe recipe = parse_recipe(all, folder.path() / "x.toml");
-    EXPECT_EQ(recipe.steps.size(), 18U);
+    EXPECT_EQ(recipe.steps.size(), 17U);
     EXPECT_EQ(recipe.volumes.size(), 4U);
     EXPECT_EQ(recipe.inputs.size(), 6U);
     EXPECT_EQ(recipe.tests.size(), 3U);
