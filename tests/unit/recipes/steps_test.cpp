@@ -5,6 +5,8 @@
 #include "core/files.h"
 #include "tests/support/temporary_folder.h"
 
+#include <ctime>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 namespace kiln::recipes::test
@@ -204,6 +206,21 @@ TEST_F(StepFiles, OfTheSystem)
           "kernel_modules = { load = [\"-r\"] }", "sysctl = { \"-w\" = 1 }"}) {
         EXPECT_NE(say(bad + "\n"), "") << bad;
     }
+}
+
+TEST(Attack42Steps, LongListsAreQuick)
+{
+    const std::clock_t start = std::clock();
+    std::string add;
+    std::string remove;
+    for (int i = 0; i < 40'000; ++i) {
+        add += fmt::format("\"a{}\",", i);
+        remove += fmt::format("\"b{}\",", i);
+    }
+    EXPECT_EQ(what_of(extended("[[step]]\npackages = [" + add + "]\nremove = [" + remove + "]\n")), "no error");
+    EXPECT_EQ(what_of(extended("[[step]]\n[step.kernel_modules]\nload = [" + add + "]\nblock = [" + remove + "]\n")),
+              "no error");
+    EXPECT_LT(std::clock() - start, 20 * CLOCKS_PER_SEC);
 }
 
 TEST(SmallTables, AreRead)
