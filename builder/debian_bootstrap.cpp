@@ -37,9 +37,12 @@ constexpr std::string_view customize_hook = R"(set -eu
 root=$1
 printf 'grub-pc grub-pc/install_devices multiselect /dev/vda\n' | chroot "$root" debconf-set-selections
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*
-rm -f "$root"/etc/apt/apt.conf.d/00mmdebstrap "$root"/etc/hostname "$root"/var/lib/dpkg/*-old "$root"/var/cache/debconf/*-old
+rm -f "$root"/etc/apt/apt.conf.d/00mmdebstrap "$root"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$root"/etc/hostname "$root"/var/lib/dpkg/*-old "$root"/var/cache/debconf/*-old
 if [ ! -L "$root"/etc/resolv.conf ]; then rm -f "$root"/etc/resolv.conf; fi
 : > "$root"/etc/machine-id
+# What keeps services from starting while packages are unpacked; in the image it would do so for ever.
+rm -f "$root"/usr/sbin/policy-rc.d
+if [ -e "$root"/sbin/start-stop-daemon.REAL ]; then mv "$root"/sbin/start-stop-daemon.REAL "$root"/sbin/start-stop-daemon; fi
 unshare --mount sh -euc '
 view=$1/mnt
 mount --bind "$1" "$view"
@@ -152,8 +155,11 @@ void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const
         command.death_signal = SIGKILL; // unshare lets no other signal through
     }
     command.argv.insert(command.argv.end(),
-                        {"mmdebstrap", "--mode=" + mode, "--variant=minbase", "--architectures=amd64",
-                         "--include=" + join(packages_to_install(recipe), ","), "--aptopt=Acquire::Languages \"none\"",
+                        {"mmdebstrap", "--mode=" + mode, "--variant=" + base.variant, "--architectures=amd64",
+                         "--components=" + join(base.components, ","),
+                         // What a killed build wrote is thrown away; durable it becomes at publishing.
+                         "--dpkgopt=force-unsafe-io", "--include=" + join(packages_to_install(recipe), ","),
+                         "--aptopt=Acquire::Languages \"none\"",
                          "--skip=cleanup/apt,cleanup/mmdebstrap,cleanup/reproducible,cleanup/run,cleanup/tmp",
                          "--customize-hook=" + std::string(customize_hook), base.suite, "/dev/null"});
     if (!base.mirror.empty()) {

@@ -12,7 +12,7 @@ namespace
 {
 
 // Raised when the same inputs come to mean another content.
-constexpr int bootstrap_format = 1;
+constexpr int bootstrap_format = 2;
 constexpr int boot_format = 1;
 constexpr int step_format = 1;
 constexpr int seal_format = 1;
@@ -43,6 +43,8 @@ Json bootstrap_inputs(const recipes::Recipe& recipe)
             {"distribution", base.distribution},
             {"suite", base.suite},
             {"mirror", base.mirror},
+            {"components", base.components},
+            {"variant", base.variant},
             {"architecture", recipe.architecture},
             {"packages", packages_to_install(recipe)},
             {"size", recipe.root().size.bytes()},
