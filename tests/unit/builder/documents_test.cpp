@@ -56,7 +56,7 @@ TEST(Provenance, HasItsGoldenForm)
 {
     recipes::Recipe recipe;
     recipe.name = "web";
-    recipe.version = *SemanticVersion::parse("1.2.0");
+    recipe.version = *parse_semantic_version("1.2.0");
     recipe.architecture = "x86_64";
     recipe.digest = digest_of("recipe");
     recipe.base = recipes::AmiBase{.name = "debian-12", .version = {}, .reference = "debian-12@1.x.x"};
