@@ -262,7 +262,10 @@ void read_deb822_sources(std::string_view text, std::string_view file, std::stri
         } else if (const std::size_t colon = line.find(':'); colon != line.npos) {
             begun = fields.empty() ? number : begun;
             current = lower(line.substr(0, colon));
-            fields[current] = line.substr(colon + 1);
+            const std::string_view value = line.substr(colon + 1);
+            const std::size_t first = value.find_first_not_of(" \t");
+            fields[current] = first == value.npos ? std::string_view{}
+                                                  : value.substr(first, value.find_last_not_of(" \t") + 1 - first);
         }
     }
     end_stanza();
