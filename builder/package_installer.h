@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How packages get into the mounted guest. Steps only know this much; apt is behind it.
+// Changes the packages of a mounted guest. The seam between the steps and the package manager, so that a test
+// of the steps needs no archive.
 #pragma once
 
 #include "builder/appliance.h"
@@ -14,9 +15,10 @@ class PackageInstaller
 {
 public:
     virtual ~PackageInstaller() = default;
-    // The programs' output is appended to `log`. Throws Error{package, step_failed, network, interrupted}.
+    // Adds, removes and holds. What the package manager prints is appended to `log`. Throws Error{package,
+    // network, no_space, step_failed, interrupted}.
     virtual void install(Appliance& appliance, const recipes::PackagesStep& step, const std::filesystem::path& log) = 0;
-    // For later steps and for the running system.
+    // For the packages of later steps and for the running system.
     virtual void add_source(Appliance& appliance, const recipes::AptSourceStep& step) = 0;
 };
 

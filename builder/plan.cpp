@@ -15,12 +15,12 @@ namespace
 {
 
 // Raised when the same inputs come to mean another content.
-constexpr int bootstrap_format = 2;
+constexpr int bootstrap_format = 3;
 constexpr int rootfs_format = 1;
 constexpr int disk_format = 1;
 constexpr int boot_format = 2;
-constexpr int step_format = 1;
-constexpr int seal_format = 2;
+constexpr int step_format = 2;
+constexpr int seal_format = 3;
 
 using Kind = PlannedLayer::Kind;
 
