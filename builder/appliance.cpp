@@ -1,61 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/appliance.h"
 
+#include "builder/guestfs_handle.h"
+#include "builder/warm_launch.h"
+#include "builder/warm_template.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/interrupt.h"
-#include "core/text.h"
+#include "core/process.h"
 
 #include <fmt/format.h>
-#include <guestfs.h>
-
-#include <csignal>
-#include <fstream>
 
 namespace kiln::builder
 {
 namespace fs = std::filesystem;
 namespace
 {
-
-struct FreeList {
-    void operator()(char** list) const
-    {
-        for (char** entry = list; entry != nullptr && *entry != nullptr; ++entry) {
-            std::free(*entry);
-        }
-        std::free(list);
-    }
-};
-using StringList = std::unique_ptr<char*, FreeList>;
-
-struct FreeString {
-    void operator()(char* string) const { std::free(string); }
-};
-using String = std::unique_ptr<char, FreeString>;
-
-// libguestfs locks its handle during a launch, so its pid can't be asked for from the thread that
-// handles a stop; its children are found by name instead.
-void kill_appliance_processes()
-{
-    std::error_code ignored;
-    for (const fs::directory_entry& task : fs::directory_iterator("/proc/self/task", ignored)) {
-        std::ifstream children(task.path() / "children");
-        for (pid_t pid = 0; children >> pid;) {
-            std::string name;
-            std::getline(std::ifstream(fmt::format("/proc/{}/comm", pid)), name);
-            if (name.starts_with("qemu-system") || name == "supermin") {
-                ::kill(pid, SIGKILL);
-            }
-        }
-    }
-}
-
-// libguestfs takes letters only.
-std::string label_of(std::size_t drive)
-{
-    return std::string("disk") + static_cast<char>('a' + drive);
-}
 
 std::vector<char*> as_argv(const std::vector<std::string>& strings)
 {
@@ -68,12 +28,81 @@ std::vector<char*> as_argv(const std::vector<std::string>& strings)
     return pointers;
 }
 
+constexpr std::chrono::seconds wake_limit{30}; // twenty times what it takes
+
+void add_drives(guestfs_h* handle, const std::vector<ApplianceDrive>& drives)
+{
+    std::size_t index = 0;
+    for (const ApplianceDrive& drive : drives) {
+        struct guestfs_add_drive_opts_argv arguments {
+        };
+        arguments.bitmask = GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK | GUESTFS_ADD_DRIVE_OPTS_DISCARD_BITMASK |
+                            GUESTFS_ADD_DRIVE_OPTS_CACHEMODE_BITMASK | GUESTFS_ADD_DRIVE_OPTS_LABEL_BITMASK |
+                            GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK | GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK;
+        arguments.format = "raw"; // never probed: a guest could write another format's magic
+        arguments.discard = "besteffort";
+        const std::string label = label_of(index++);
+        arguments.label = label.c_str();
+        arguments.cachemode = "unsafe"; // made durable at publishing; a killed build is thrown away
+        const std::string server = "unix:" + drive.socket.native();
+        char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
+        arguments.protocol = "nbd";
+        arguments.server = servers;
+        if (guestfs_add_drive_opts_argv(handle, drive.export_name.c_str(), &arguments) == -1) {
+            throw Error(ErrorKind::step_failed,
+                        fmt::format("adding the disk {}: {}", drive.export_name, last_error(handle)));
+        }
+    }
+}
+
+GuestfsHandle launch_warm(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives,
+                          const std::stop_token& stop)
+{
+    const TemplateInputs inputs = find_template_inputs(options.accelerator, options.network, stop);
+    const Template saved = ensure_template(options.warm, inputs, options.temporary, stop);
+    GuestfsHandle handle = make_handle(options.accelerator, options.network, options.temporary);
+    const ApplianceWatchdog watchdog(wake_limit);
+    try {
+        WarmLaunch launch({.mode = WarmMachine::Mode::restore,
+                           .qemu = find_program("qemu-system-x86_64").value(),
+                           .folder = saved.folder,
+                           .accelerator = options.accelerator,
+                           .cpus = inputs.cpus,
+                           .memory_mib = inputs.memory_mib,
+                           .network = options.network,
+                           .drives = drives},
+                          options.temporary / "warm-launch");
+        launch.start(handle.get());
+        launch.wake(handle.get());
+    } catch (const Error&) {
+        kill_appliance_processes(); // closing the handle would wait for it
+        if (!stop.stop_requested()) {
+            remove_template(options.warm, inputs); // the next launch makes another
+        }
+        throw;
+    }
+    return handle;
+}
+
+GuestfsHandle launch_stock(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives)
+{
+    GuestfsHandle handle = make_handle(options.accelerator, options.network, options.temporary);
+    add_drives(handle.get(), drives);
+    if (guestfs_launch(handle.get()) == -1) {
+        throw Error(ErrorKind::missing_tool,
+                    fmt::format("libguestfs can't start its appliance: {}", last_error(handle.get())),
+                    "run `kiln doctor`; `libguestfs-test-tool` shows the whole log");
+    }
+    return handle;
+}
+
 } // namespace
 
 struct Appliance::State {
-    std::unique_ptr<guestfs_h, decltype(&guestfs_close)> handle{guestfs_create_flags(GUESTFS_CREATE_NO_CLOSE_ON_EXIT),
-                                                                guestfs_close};
+    GuestfsHandle handle;
     fs::path temporary;
+    std::string stock_reason;
+    bool warm = false;
     std::stop_token stop;
     std::optional<std::stop_callback<void (*)()>> on_stop;
 
@@ -82,8 +111,7 @@ struct Appliance::State {
     [[noreturn]] void fail(ErrorKind kind, std::string_view doing) const
     {
         throw_if_interrupted(stop);
-        const char* words = guestfs_last_error(get());
-        const std::string text = printable(words != nullptr ? words : "no error was given", false);
+        const std::string text = last_error(get());
         const bool full = text.find("No space left on device") != std::string::npos;
         throw Error(full ? ErrorKind::no_space : kind, fmt::format("{}: {}", doing, text),
                     full ? "the volume is too small for its content: raise storage.size in the recipe" : "");
@@ -101,48 +129,35 @@ Appliance::Appliance(const ApplianceOptions& options, const std::vector<Applianc
                      const std::stop_token& stop)
     : state_(std::make_unique<State>())
 {
-    guestfs_h* handle = state_->get();
-    if (handle == nullptr) {
-        throw Error(ErrorKind::internal, "libguestfs gave no handle");
-    }
     state_->stop = stop;
     state_->temporary = options.temporary;
-    guestfs_set_error_handler(handle, nullptr, nullptr);
-    state_->check(guestfs_set_tmpdir(handle, options.temporary.c_str()), "setting libguestfs's folder");
-    state_->check(guestfs_set_backend(handle, "direct"), "choosing libguestfs's backend");
-    if (options.accelerator == Accelerator::tcg) {
-        state_->check(guestfs_set_backend_setting(handle, "force_tcg", "1"), "choosing TCG");
-    }
-    state_->check(guestfs_set_smp(handle, 2), "setting the number of CPUs");
-    state_->check(guestfs_set_network(handle, options.network ? 1 : 0), "setting the network");
-    std::size_t index = 0;
-    for (const ApplianceDrive& drive : drives) {
-        struct guestfs_add_drive_opts_argv arguments {
-        };
-        arguments.bitmask = GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK | GUESTFS_ADD_DRIVE_OPTS_DISCARD_BITMASK |
-                            GUESTFS_ADD_DRIVE_OPTS_CACHEMODE_BITMASK | GUESTFS_ADD_DRIVE_OPTS_LABEL_BITMASK |
-                            GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK | GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK;
-        arguments.format = "raw"; // never probed: a guest could write another format's magic
-        arguments.discard = "besteffort";
-        const std::string label = label_of(index++);
-        arguments.label = label.c_str();
-        arguments.cachemode = "unsafe"; // made durable at publishing; a killed build is thrown away
-        const std::string server = "unix:" + drive.socket.native();
-        char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
-        arguments.protocol = "nbd";
-        arguments.server = servers;
-        state_->check(guestfs_add_drive_opts_argv(handle, drive.export_name.c_str(), &arguments),
-                      fmt::format("adding the disk {}", drive.export_name));
-    }
     state_->on_stop.emplace(state_->stop, kill_appliance_processes);
-    if (guestfs_launch(handle) == -1) {
-        throw_if_interrupted(state_->stop);
-        const char* words = guestfs_last_error(handle);
-        throw Error(ErrorKind::missing_tool,
-                    fmt::format("libguestfs can't start its appliance: {}",
-                                printable(words != nullptr ? words : "no error was given", false)),
-                    "run `kiln doctor`; `libguestfs-test-tool` shows the whole log");
+    if (!options.warm.empty()) {
+        try {
+            state_->handle = launch_warm(options, drives, stop);
+            state_->warm = true;
+            return;
+        } catch (const std::exception& error) {
+            throw_if_interrupted(stop);
+            state_->stock_reason = error.what();
+        }
     }
+    try {
+        state_->handle = launch_stock(options, drives);
+    } catch (const Error&) {
+        throw_if_interrupted(stop);
+        throw;
+    }
+}
+
+const std::string& Appliance::stock_reason() const noexcept
+{
+    return state_->stock_reason;
+}
+
+bool Appliance::started_warm() const noexcept
+{
+    return state_->warm;
 }
 
 Appliance::~Appliance() = default;

@@ -3,6 +3,7 @@
 // never does. Paths are the guest's, absolute. One thread.
 #pragma once
 
+#include "builder/appliance_drive.h"
 #include "core/accelerator.h"
 #include "core/byte_size.h"
 
@@ -22,23 +23,24 @@ struct ApplianceOptions {
     Accelerator accelerator = Accelerator::tcg;
     bool network = false;              // for `run` steps that ask for it
     std::filesystem::path temporary{}; // a folder for libguestfs's own files
-};
-
-// A disk to edit: an NBD export on a UNIX socket.
-struct ApplianceDrive {
-    std::filesystem::path socket;
-    std::string export_name;
+    // Where saved appliances are kept, on the file system of `temporary`; empty: a stock launch.
+    std::filesystem::path warm{};
 };
 
 class Appliance
 {
 public:
-    // Launches it (seconds under KVM, about 20 s under TCG). A stop request kills it; the call that
-    // then fails throws Error{interrupted}. Throws Error{missing_tool} when it can't be launched.
+    // Launches it from a saved one (under a second; the first time makes that, which takes as long as a stock launch),
+    // or the stock way when that fails (seconds under KVM, about 20 s under TCG). A stop request kills it; the call
+    // that then fails throws Error{interrupted}. Throws Error{missing_tool} when it can't be launched.
     Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives, const std::stop_token& stop);
     ~Appliance();
     Appliance(const Appliance&) = delete;
     Appliance& operator=(const Appliance&) = delete;
+
+    // Why it was launched the stock way though options.warm was given; empty when it was not.
+    [[nodiscard]] const std::string& stock_reason() const noexcept;
+    [[nodiscard]] bool started_warm() const noexcept;
 
     // All below throw Error{step_failed} with libguestfs's words, or {interrupted}.
     void make_gpt(const std::string& device);
