@@ -89,8 +89,14 @@ public:
         }
         progress_.stage("start the libguestfs appliance");
         BlockServer server({chain}, options_.sockets);
-        Appliance appliance({options_.accelerator, network_from(index), options_.work},
+        Appliance appliance({.accelerator = options_.accelerator,
+                             .network = network_from(index),
+                             .temporary = options_.work,
+                             .warm = options_.cache / "appliance"},
                             {{server.socket(), BlockServer::export_name(0)}}, stop_);
+        if (!appliance.started_warm()) {
+            progress_.note("the appliance was launched the stock way: " + appliance.stock_reason());
+        }
         for (; index < plan_.size(); ++index) {
             throw_if_interrupted(stop_);
             make(plan_[index], appliance, server);
