@@ -3,42 +3,14 @@
 
 #include "core/error.h"
 #include "core/files.h"
-#include "core/interrupt.h"
-#include "core/text.h"
 
 #include <fmt/format.h>
-
-#include <csignal>
-#include <fstream>
 
 namespace kiln::builder
 {
 namespace fs = std::filesystem;
 namespace
 {
-
-// libguestfs locks its handle during a launch, so its pid can't be asked for from the thread that
-// handles a stop; its children are found by name instead.
-void kill_appliance_processes()
-{
-    std::error_code ignored;
-    for (const fs::directory_entry& task : fs::directory_iterator("/proc/self/task", ignored)) {
-        std::ifstream children(task.path() / "children");
-        for (pid_t pid = 0; children >> pid;) {
-            std::string name;
-            std::getline(std::ifstream(fmt::format("/proc/{}/comm", pid)), name);
-            if (name.starts_with("qemu-system") || name == "supermin") {
-                ::kill(pid, SIGKILL);
-            }
-        }
-    }
-}
-
-// libguestfs takes letters only.
-std::string label_of(std::size_t drive)
-{
-    return std::string("disk") + static_cast<char>('a' + drive);
-}
 
 std::vector<char*> as_argv(const std::vector<std::string>& strings)
 {
@@ -52,58 +24,6 @@ std::vector<char*> as_argv(const std::vector<std::string>& strings)
 }
 
 } // namespace
-
-Appliance::Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives,
-                     const std::stop_token& stop)
-    : state_(std::make_unique<State>())
-{
-    guestfs_h* handle = state_->get();
-    if (handle == nullptr) {
-        throw Error(ErrorKind::internal, "libguestfs gave no handle");
-    }
-    state_->stop = stop;
-    state_->temporary = options.temporary;
-    state_->transfer = options.transfer;
-    state_->transfer_label = label_of(drives.size() - 1);
-    guestfs_set_error_handler(handle, nullptr, nullptr);
-    state_->check(guestfs_set_tmpdir(handle, options.temporary.c_str()), "setting libguestfs's folder");
-    state_->check(guestfs_set_backend(handle, "direct"), "choosing libguestfs's backend");
-    if (options.accelerator == Accelerator::tcg) {
-        state_->check(guestfs_set_backend_setting(handle, "force_tcg", "1"), "choosing TCG");
-    }
-    state_->check(guestfs_set_smp(handle, 2), "setting the number of CPUs");
-    state_->check(guestfs_set_network(handle, options.network ? 1 : 0), "setting the network");
-    std::size_t index = 0;
-    for (const ApplianceDrive& drive : drives) {
-        struct guestfs_add_drive_opts_argv arguments {
-        };
-        arguments.bitmask = GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK | GUESTFS_ADD_DRIVE_OPTS_DISCARD_BITMASK |
-                            GUESTFS_ADD_DRIVE_OPTS_CACHEMODE_BITMASK | GUESTFS_ADD_DRIVE_OPTS_LABEL_BITMASK |
-                            GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK | GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK;
-        arguments.format = "raw"; // never probed: a guest could write another format's magic
-        arguments.discard = "besteffort";
-        const std::string label = label_of(index++);
-        arguments.label = label.c_str();
-        arguments.cachemode = "unsafe"; // made durable at publishing; a killed build is thrown away
-        const std::string server = "unix:" + drive.socket.native();
-        char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
-        arguments.protocol = "nbd";
-        arguments.server = servers;
-        state_->check(guestfs_add_drive_opts_argv(handle, drive.export_name.c_str(), &arguments),
-                      fmt::format("adding the disk {}", drive.export_name));
-    }
-    state_->on_stop.emplace(state_->stop, kill_appliance_processes);
-    if (guestfs_launch(handle) == -1) {
-        throw_if_interrupted(state_->stop);
-        const char* words = guestfs_last_error(handle);
-        throw Error(ErrorKind::missing_tool,
-                    fmt::format("libguestfs can't start its appliance: {}",
-                                printable(words != nullptr ? words : "no error was given", false)),
-                    "run `kiln doctor`; `libguestfs-test-tool` shows the whole log");
-    }
-}
-
-Appliance::~Appliance() = default;
 
 void Appliance::make_gpt(const std::string& device)
 {

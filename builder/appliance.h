@@ -7,6 +7,7 @@
 // find one of the appliance's own. These get `canonical` paths here.
 #pragma once
 
+#include "builder/appliance_drive.h"
 #include "core/accelerator.h"
 #include "core/byte_size.h"
 
@@ -28,15 +29,11 @@ struct ApplianceOptions {
     std::filesystem::path temporary{}; // a folder for libguestfs's own files
     // The file behind the last drive, a raw one of `transfer_drive_size`, for bulk data on its way in.
     std::optional<std::filesystem::path> transfer{};
+    // Where saved appliances are kept, on the file system of `temporary`; empty: a stock launch.
+    std::filesystem::path warm{};
 };
 
 inline constexpr ByteSize transfer_drive_size = gibibytes(64); // sparse
-
-// A disk to edit: an NBD export on a UNIX socket.
-struct ApplianceDrive {
-    std::filesystem::path socket;
-    std::string export_name;
-};
 
 struct Mountpoint {
     std::string mount;
@@ -46,8 +43,9 @@ struct Mountpoint {
 class Appliance
 {
 public:
-    // Launches it (seconds under KVM, about 20 s under TCG). A stop request kills it; the call that
-    // then fails throws Error{interrupted}. Throws Error{missing_tool} when it can't be launched.
+    // Launches it from a saved one (under a second; the first time makes that, which takes as long as a stock launch),
+    // or the stock way when that fails (seconds under KVM, about 20 s under TCG). A stop request kills it; the call
+    // that then fails throws Error{interrupted}. Throws Error{missing_tool} when it can't be launched.
     Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives, const std::stop_token& stop);
     ~Appliance();
     Appliance(const Appliance&) = delete;
@@ -55,6 +53,9 @@ public:
 
     // ApplianceOptions::temporary.
     [[nodiscard]] const std::filesystem::path& temporary() const noexcept;
+    // Why it was launched the stock way though options.warm was given; empty when it was not.
+    [[nodiscard]] const std::string& stock_reason() const noexcept;
+    [[nodiscard]] bool started_warm() const noexcept;
 
     // All below throw Error{step_failed} with libguestfs's words, or {interrupted}.
     void make_gpt(const std::string& device);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "builder/appliance.h"
+#include "builder/guestfs_handle.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/text.h"
@@ -21,26 +22,11 @@
 namespace kiln::builder
 {
 
-struct FreeList {
-    void operator()(char** list) const
-    {
-        for (char** entry = list; entry != nullptr && *entry != nullptr; ++entry) {
-            std::free(*entry);
-        }
-        std::free(list);
-    }
-};
-using StringList = std::unique_ptr<char*, FreeList>;
-
-struct FreeString {
-    void operator()(char* string) const { std::free(string); }
-};
-using String = std::unique_ptr<char, FreeString>;
-
 struct Appliance::State {
-    std::unique_ptr<guestfs_h, decltype(&guestfs_close)> handle{guestfs_create_flags(GUESTFS_CREATE_NO_CLOSE_ON_EXIT),
-                                                                guestfs_close};
+    GuestfsHandle handle;
     std::filesystem::path temporary;
+    std::string stock_reason;
+    bool warm = false;
     std::stop_token stop;
     std::optional<std::filesystem::path> transfer; // see ApplianceOptions
     std::string transfer_label;
@@ -51,8 +37,7 @@ struct Appliance::State {
     [[noreturn]] void fail(ErrorKind kind, std::string_view doing) const
     {
         throw_if_interrupted(stop);
-        const char* words = guestfs_last_error(get());
-        const std::string text = printable(words != nullptr ? words : "no error was given", false);
+        const std::string text = last_error(get());
         const bool full = text.find("No space left on device") != std::string::npos;
         throw Error(full ? ErrorKind::no_space : kind, fmt::format("{}: {}", doing, text),
                     full ? "the volume is too small for its content: raise storage.size in the recipe" : "");

@@ -61,7 +61,8 @@ std::size_t layers_below(const std::vector<PlannedLayer>& plan, const BuildOptio
 Workshop::Workshop(const recipes::Recipe& recipe, const std::vector<PlannedLayer>& plan, LayerStack& layers,
                    const BuildOptions& options, Progress& progress, const std::stop_token& stop)
     : recipe_(recipe), secrets_(recipe.secrets, secrets_of(recipe.steps)), plan_(plan), layers_(layers),
-      options_(options), progress_(progress), stop_(stop)
+      options_(options), progress_(progress), stop_(stop),
+      installer_(options.cache / "apt", options.work, progress, stop)
 {
 }
 
@@ -86,8 +87,12 @@ void Workshop::make_missing_layers()
     Appliance appliance({.accelerator = options_.accelerator,
                          .network = network_from(index),
                          .temporary = options_.work,
-                         .transfer = transfer},
+                         .transfer = transfer,
+                         .warm = options_.cache / "appliance"},
                         drives, stop_);
+    if (!appliance.started_warm()) {
+        progress_.note("the appliance was launched the stock way: " + appliance.stock_reason());
+    }
     for (; index < plan_.size(); ++index) {
         throw_if_interrupted(stop_);
         make(index, appliance, server);
@@ -190,7 +195,8 @@ void Workshop::carry_out(std::size_t index, Appliance& appliance)
         apply_step({.appliance = appliance,
                     .recipe = recipe_,
                     .log = options_.logs / fmt::format("{:02}.log", index + 1),
-                    .secrets = secrets_},
+                    .secrets = secrets_,
+                    .packages = &installer_},
                    *layer.step);
         break;
     case Kind::bootstrap:

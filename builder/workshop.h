@@ -4,6 +4,7 @@
 #pragma once
 
 #include "builder/appliance.h"
+#include "builder/apt_installer.h"
 #include "builder/block_server.h"
 #include "builder/build.h"
 #include "builder/compression.h"
@@ -52,6 +53,7 @@ private:
     const BuildOptions& options_;
     Progress& progress_;
     const std::stop_token& stop_;
+    AptInstaller installer_;
 
     int overlays_ = 0;
     std::size_t disks_ = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // kiln doctor: what this host can do, and what to install or change.
+#include "builder/warm_template.h"
 #include "cli/context.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -75,6 +76,23 @@ Finding look_at_accelerator(const Context& context)
     }
 }
 
+Finding look_at_warm_appliance(const Context& context)
+{
+    constexpr const char* subject = "warm appliance";
+    try {
+        const auto inputs = builder::find_template_inputs(context.accelerator(), false, context.stop);
+        const auto saved = builder::find_template(context.paths.cache / "appliance", inputs);
+        return {Verdict::ok, subject,
+                saved ? fmt::format("ready; making it took {:.1f} s", static_cast<double>(saved->took.count()) / 1000)
+                      : "none for this host yet; the next build makes it"};
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) {
+            throw;
+        }
+        return {Verdict::warning, subject, error.what(), "builds launch libguestfs the stock way, which is slower"};
+    }
+}
+
 Finding look_at_memory()
 {
     struct sysinfo info {
@@ -103,12 +121,13 @@ Finding look_at_space(const std::string& subject, const std::filesystem::path& f
 std::vector<Finding> examine(const Context& context)
 {
     std::vector<Finding> findings;
-    findings.reserve(programs.size() + 5);
+    findings.reserve(programs.size() + 6);
     for (const Program& program : programs) {
         findings.push_back(look_for(program));
     }
     findings.push_back(look_at_kernel());
     findings.push_back(look_at_accelerator(context));
+    findings.push_back(look_at_warm_appliance(context));
     findings.push_back(look_at_memory());
     findings.push_back(look_at_space("images and builds", context.paths.home));
     findings.push_back(look_at_space("unpacking packages", std::filesystem::temp_directory_path()));

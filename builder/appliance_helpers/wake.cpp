@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs in a restored appliance before anything else does: wake SECONDS NANOSECONDS SEED [LABEL...]
+// SEED is 64 fresh bytes in hexadecimal. Without them, and without the reseed, every restored appliance would go on
+// with the same random numbers. The disks are looked for one by one, so that the first is /dev/sda whatever the kernel
+// does at once; it is there when udev has made its name below /dev/disk/guestfs.
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+namespace
+{
+
+constexpr int seed_bytes = 64;
+constexpr timespec poll_interval{0, 2'000'000};
+constexpr int most_polls = 5000; // 10 s
+
+[[noreturn]] void die(const char* doing)
+{
+    std::fprintf(stderr, "%s: %s\n", doing, std::strerror(errno));
+    std::exit(1);
+}
+
+void set_clock(const char* seconds, const char* nanoseconds)
+{
+    const timespec now{std::atoll(seconds), std::atol(nanoseconds)};
+    if (::clock_settime(CLOCK_REALTIME, &now) != 0) {
+        die("setting the clock");
+    }
+}
+
+// RNDADDENTROPY alone only feeds the pool: what /dev/urandom gives changes with the next reseed.
+void reseed(const char* seed)
+{
+    struct {
+        int bits = seed_bytes * 8;
+        int size = seed_bytes;
+        unsigned char bytes[seed_bytes] = {};
+    } entropy; // struct rand_pool_info with its buffer
+    for (int i = 0; i < seed_bytes; ++i) {
+        unsigned byte = 0;
+        if (std::sscanf(seed + 2 * i, "%2x", &byte) != 1) {
+            errno = EINVAL;
+            die("reading the seed");
+        }
+        entropy.bytes[i] = static_cast<unsigned char>(byte);
+    }
+    const int random = ::open("/dev/urandom", O_WRONLY | O_CLOEXEC);
+    if (random < 0 || ::ioctl(random, RNDADDENTROPY, &entropy) != 0 || ::ioctl(random, RNDRESEEDCRNG) != 0) {
+        die("reseeding");
+    }
+    ::close(random);
+}
+
+// The number of the virtio SCSI host; the chipset's IDE channels are SCSI hosts too.
+int find_scsi_host()
+{
+    for (int host = 0; host < 16; ++host) {
+        char path[64];
+        char name[64] = {};
+        std::snprintf(path, sizeof path, "/sys/class/scsi_host/host%d/proc_name", host);
+        const int file = ::open(path, O_RDONLY | O_CLOEXEC);
+        if (file >= 0 && ::read(file, name, sizeof name - 1) > 0 && std::strncmp(name, "virtio_scsi", 11) == 0) {
+            ::close(file);
+            return host;
+        }
+        ::close(file);
+    }
+    errno = ENODEV;
+    die("finding the SCSI host");
+}
+
+void find_disk(int host, int target, const char* label)
+{
+    char path[96];
+    char where[32];
+    std::snprintf(path, sizeof path, "/sys/class/scsi_host/host%d/scan", host);
+    std::snprintf(where, sizeof where, "0 %d 0", target);
+    const int scan = ::open(path, O_WRONLY | O_CLOEXEC);
+    if (scan < 0 || ::write(scan, where, std::strlen(where)) < 0) {
+        die("looking for a disk");
+    }
+    ::close(scan);
+
+    char wanted[16];
+    std::snprintf(wanted, sizeof wanted, "../../sd%c", 'a' + target);
+    std::snprintf(path, sizeof path, "/dev/disk/guestfs/%s", label);
+    for (int i = 0; i < most_polls; ++i) {
+        char link[64] = {};
+        if (::readlink(path, link, sizeof link - 1) > 0) {
+            if (std::strcmp(link, wanted) == 0) {
+                return;
+            }
+            std::fprintf(stderr, "the disk %s is %s, not %s\n", label, link, wanted);
+            std::exit(1);
+        }
+        ::nanosleep(&poll_interval, nullptr);
+    }
+    errno = ETIMEDOUT;
+    die("waiting for a disk");
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    if (argc < 4 || std::strlen(argv[3]) != 2 * seed_bytes) {
+        errno = EINVAL;
+        die("wake SECONDS NANOSECONDS SEED [LABEL...]");
+    }
+    set_clock(argv[1], argv[2]);
+    reseed(argv[3]);
+    for (int i = 4; i < argc; ++i) {
+        find_disk(find_scsi_host(), i - 4, argv[i]);
+    }
+    std::puts("awake");
+    return 0;
+}
