@@ -1,19 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 // The [[step]] tables.
+#include "recipes/components.h"
 #include "recipes/kind_of_table.h"
 #include "recipes/parse_parts.h"
+#include "recipes/substitution.h"
 
 #include <fmt/format.h>
 
 #include <array>
-#include <set>
+#include <span>
 
 namespace kiln::recipes
 {
 namespace
 {
 
-std::string parse_content(TableReader& table, SourceFiles& sources)
+// With its references resolved, where the step is a template.
+std::string read_source(TableReader& table, const std::string& source, Scope& scope)
+{
+    auto content = scope.sources.read(source);
+    if (table.find_flag("template", false) && std::holds_alternative<std::string>(content)) {
+        content = scope.substitution.in_text(std::get<std::string>(content));
+    }
+    if (auto* problem = std::get_if<Problem>(&content)) {
+        table.fail("source", std::move(*problem));
+        return {};
+    }
+    return std::get<std::string>(std::move(content));
+}
+
+std::string parse_content(TableReader& table, Scope& scope)
 {
     const bool has_content = table.has("content");
     const bool has_source = table.has("source");
@@ -25,21 +41,19 @@ std::string parse_content(TableReader& table, SourceFiles& sources)
         return {};
     }
     if (source) {
-        auto read = sources.read(*source);
-        if (auto* problem = std::get_if<Problem>(&read)) {
-            table.fail("source", std::move(*problem));
-            return {};
-        }
-        return std::get<std::string>(std::move(read));
+        return read_source(table, *source, scope);
+    }
+    if (table.has("template")) {
+        table.fail("template", {"is for a `source`", "references in `content` are resolved anyway"});
     }
     return content.value_or("");
 }
 
-FileStep parse_file(TableReader& table, SourceFiles& sources)
+FileStep parse_file(TableReader& table, Scope& scope)
 {
     FileStep step;
     step.path = table.require("file", rules::guest_path).value_or("");
-    step.content = parse_content(table, sources);
+    step.content = parse_content(table, scope);
     step.mode = table.find("mode", rules::file_mode).value_or(step.mode);
     step.owner = table.find("owner", rules::account).value_or(step.owner);
     step.group = table.find("group", rules::account).value_or(step.group);
@@ -49,6 +63,7 @@ FileStep parse_file(TableReader& table, SourceFiles& sources)
 RunStep parse_run(TableReader& table)
 {
     RunStep step;
+    step.secrets = table.find_list("secrets", rules::identifier);
     step.script = table.require("run", rules::script).value_or("");
     step.network = table.find_flag("network", step.network);
     step.timeout = table.find("timeout", rules::duration).value_or(step.timeout);
@@ -76,24 +91,31 @@ ServiceStep parse_service(TableReader& table)
 
 } // namespace
 
-std::vector<Step> parse_steps(TableReader& root, SourceFiles& sources)
+std::vector<Step> parse_steps(TableReader& root, std::string_view key, Scope& scope)
 {
-    constexpr std::array<std::string_view, 4> kinds{"file", "run", "user", "service"};
+    constexpr std::array<std::string_view, 5> all_kinds{"file", "run", "user", "service", "component"};
+    constexpr std::array<std::string_view, 1> run_only{"run"};
+    const std::span<const std::string_view> kinds =
+        key == "validate" ? std::span<const std::string_view>(run_only) : all_kinds;
     std::vector<Step> steps;
-    std::set<std::string> users;
-    for (TableReader& table : root.find_tables("step")) {
-        const auto kind = find_kind(table, "step", kinds);
+    for (TableReader& table : root.find_tables(key)) {
+        const auto kind = find_kind(table, key, kinds);
         if (!kind) {
             continue;
         }
-        Step step{.action = {}, .position = table.position(), .file = {}};
+        if (*kind == "component") {
+            scope.components.insert(table, scope, steps);
+            table.finish();
+            continue;
+        }
+        Step step{.action = {}, .position = table.position(), .file = scope.file};
         if (*kind == "file") {
-            step.action = parse_file(table, sources);
+            step.action = parse_file(table, scope);
         } else if (*kind == "run") {
             step.action = parse_run(table);
         } else if (*kind == "user") {
             UserStep user = parse_user(table);
-            if (!user.name.empty() && !users.insert(user.name).second) {
+            if (!user.name.empty() && !scope.users.insert(user.name).second) {
                 table.fail("user", {in_quotes(user.name) + " is made by an earlier step", "put all of it in one step"});
             }
             step.action = std::move(user);

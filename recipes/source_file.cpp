@@ -30,6 +30,9 @@ SourceFiles::SourceFiles(const fs::path& folder) : folder_(folder.empty() ? fs::
 
 Checked<std::string> SourceFiles::read(const std::string& relative)
 {
+    if (folder_.empty()) {
+        return Problem{"this component has no files beside it", "write the `content` instead"};
+    }
     std::error_code failed;
     const fs::path folder = fs::canonical(folder_, failed);
     const fs::path path = failed ? fs::path() : fs::canonical(folder / relative, failed);

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 
 namespace kiln::recipes
 {
@@ -20,6 +21,23 @@ public:
     // The content of the regular file `relative`, which stays below the folder when every symlink is
     // followed; at most 16 MiB, and 64 MiB for all files of a recipe.
     [[nodiscard]] Checked<std::string> read(const std::string& relative);
+
+    // As long as it lives, files are looked up in the folder of a component; nowhere when it is empty.
+    class Visit
+    {
+    public:
+        Visit(SourceFiles& files, const std::filesystem::path& folder)
+            : files_(files), before_(std::exchange(files.folder_, folder))
+        {
+        }
+        ~Visit() { files_.folder_ = std::move(before_); }
+        Visit(const Visit&) = delete;
+        Visit& operator=(const Visit&) = delete;
+
+    private:
+        SourceFiles& files_;
+        std::filesystem::path before_;
+    };
 
 private:
     std::filesystem::path folder_;

@@ -266,13 +266,14 @@ TEST(Steps, HaveExactlyOneKind)
     EXPECT_EQ(summary_of(extended("[[step]]\nrun = \"a\"\nfile = \"/a\"\n")),
               "12:1 step[0]: is file and run at once | give each its own [[step]], in the order that they are meant to "
               "happen\n");
-    EXPECT_EQ(
-        summary_of(extended("[[step]]\n")),
-        "12:1 step[0]: has none of the keys file, run, user, service | exactly one of them says what the step does\n");
+    EXPECT_EQ(summary_of(extended("[[step]]\n")), "12:1 step[0]: has none of the keys file, run, user, service, "
+                                                  "component | exactly one of them says what the step does\n");
     EXPECT_EQ(summary_of(extended("[[step]]\nfille = \"/a\"\ncontent = \"\"\n")),
-              "12:1 step[0]: has none of the keys file, run, user, service | did you mean \"file\" by \"fille\"?\n");
+              "12:1 step[0]: has none of the keys file, run, user, service, component | did you mean \"file\" by "
+              "\"fille\"?\n");
     EXPECT_EQ(summary_of(extended("[[test]]\nname = \"a\"\n")),
-              "12:1 test[0]: has none of the keys run, console | exactly one of them says what the test does\n");
+              "12:1 test[0]: has none of the keys run, console, http, file, service, unit, port | exactly one of them "
+              "says what the test does\n");
     EXPECT_EQ(
         summary_of(extended("[[test]]\nrun = \"a\"\nconsole = \"b\"\n")),
         "12:1 test[0]: is run and console at once | give each its own [[test]], in the order that they are meant to "
