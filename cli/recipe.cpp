@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln recipe check|new|schema
+// kiln recipe check|new
 #include "recipes/recipe.h"
 #include "cli/context.h"
 #include "cli/parameters.h"
@@ -78,11 +78,6 @@ void add_recipe(CLI::App& app, Context& context)
     new_command->add_option("name", *name, "The AMI's name")->required()->type_name("NAME");
     on_run(*new_command, context, [&context, name] { create(context, *name); });
 
-    CLI::App* schema = recipe->add_subcommand("schema", "Print the JSON Schema of recipes, for editors");
-    on_run(*schema, context, [&context] {
-        const std::string text = read_file(find_data_file("recipe-schema.json"));
-        print_result(context, parse_json(text, "recipe-schema.json"), text);
-    });
 }
 
 } // namespace kiln::cli

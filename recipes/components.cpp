@@ -134,13 +134,13 @@ void Components::parse(const ComponentDocument& document, const std::string& id,
         substitution.in_document(document_root, diagnostics);
     }
     if (were_set && diagnostics.empty()) {
-        const SourceFiles::Visit visit(from.sources, document.folder);
+        const SourceFiles::Visit visit(from.sources, document.folder, "component " + id + ": ");
         Scope scope{.file = document.file,
                     .sources = from.sources,
                     .substitution = substitution,
                     .components = *this,
                     .secrets = from.secrets,
-                    .users = from.users};
+                    .made = from.made};
         const auto name = root.require("name", rules::image_name);
         (void)root.require("version", rules::version);
         (void)root.find("description", rules::description);

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <utility>
+#include <optional>
 #include <vector>
 
 namespace kiln::recipes
@@ -27,11 +29,28 @@ struct Scope {
     // These are the same for all documents of a recipe:
     Components& components;
     Secrets& secrets;
-    std::set<std::string>& users; // that were made so far
+    std::set<std::pair<std::string, std::string>>& made; // kind and name of what may be made once
 };
 
 // `key` is "step", "build" (of a component) or "validate", where only `run` may stand.
 [[nodiscard]] std::vector<Step> parse_steps(TableReader& root, std::string_view key, Scope& scope);
+[[nodiscard]] Base parse_base(TableReader& root, SourceFiles& sources);
+
+// Of an `ami` or `disk` base the volumes are the parent's, and [[storage]] only adds to them.
+[[nodiscard]] std::vector<Volume> parse_storage(TableReader& root, bool has_parent, const Boot& boot);
+[[nodiscard]] Boot parse_boot(TableReader& root);
 [[nodiscard]] std::vector<Test> parse_tests(TableReader& root);
+[[nodiscard]] LaunchDefaults parse_launch(TableReader& root);
+[[nodiscard]] std::vector<std::string> parse_keep(TableReader& root);
+
+// The parts of a volume: see parse_layout.cpp.
+void parse_layout(TableReader& table, Volume& volume, bool is_root);
+
+// A digest that must be there: what `sha256` says, when that is what the file has.
+void check_digest(TableReader& table, const std::optional<Digest>& wanted, const LocatedFile& file,
+                  const std::string& name);
+
+// The content of the file that `key` names; nullopt after a diagnostic.
+[[nodiscard]] std::optional<std::string> require_source(TableReader& table, std::string_view key, SourceFiles& sources);
 
 } // namespace kiln::recipes

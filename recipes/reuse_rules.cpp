@@ -13,15 +13,10 @@ namespace
 constexpr std::size_t longest_identifier = 64;
 constexpr std::size_t longest_host_path = 4095; // PATH_MAX without its NUL
 
-bool is_identifier(std::string_view text, std::string_view letters)
-{
-    return !text.empty() && text.size() <= longest_identifier && consists_of(text, letters, digits, "_") &&
-           !is_one_of(text.front(), digits);
-}
-
 Checked<std::string> check_identifier(std::string_view text)
 {
-    if (!is_identifier(text, lower_case)) {
+    if (text.empty() || text.size() > longest_identifier || !consists_of(text, lower_case, digits, "_") ||
+        is_one_of(text.front(), digits)) {
         return Problem{in_quotes(text) + " is not a name",
                        R"(lower-case letters, digits and "_", not a digit first, at most 64, like "listen_port")"};
     }
@@ -60,16 +55,6 @@ Checked<std::string> check_host_path(std::string_view text)
     return std::string(text);
 }
 
-Checked<std::string> check_environment_name(std::string_view text)
-{
-    constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    if (!is_identifier(text, letters)) {
-        return Problem{in_quotes(text) + " is not the name of an environment variable",
-                       R"(letters, digits and "_", not a digit first, at most 64)"};
-    }
-    return std::string(text);
-}
-
 } // namespace
 
 namespace rules
@@ -79,7 +64,6 @@ const Rule<std::string> identifier{check_identifier, R"("listen_port")"};
 const Rule<std::string> parameter_type{check_parameter_type, R"("string")"};
 const Rule<ComponentReference> component_reference{check_component_reference, R"("web-server@1.x.x")"};
 const Rule<std::string> host_path{check_host_path, R"("secrets/database-password")"};
-const Rule<std::string> environment_name{check_environment_name, R"("DATABASE_PASSWORD")"};
 
 } // namespace rules
 } // namespace kiln::recipes

@@ -16,11 +16,10 @@ struct ComponentReference {
 namespace rules
 {
 
-extern const Rule<std::string> identifier; // of a parameter or secret: "listen_port"
+extern const Rule<std::string> identifier; // of a parameter: "listen_port"
 extern const Rule<std::string> parameter_type;
 extern const Rule<ComponentReference> component_reference;
 extern const Rule<std::string> host_path; // absolute or relative
-extern const Rule<std::string> environment_name;
 
 } // namespace rules
 } // namespace kiln::recipes

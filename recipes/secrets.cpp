@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 3> step_keys{"step", "build", "validate"}
 Secret parse_secret(TableReader& table, const std::filesystem::path& folder)
 {
     Secret secret;
-    secret.name = table.require("name", rules::identifier).value_or("");
+    secret.name = table.require("name", rules::secret_name).value_or("");
     const bool has_file = table.has("file");
     const bool has_environment = table.has("environment");
     if (const auto file = table.find("file", rules::host_path)) {
