@@ -77,7 +77,6 @@ void add_recipe(CLI::App& app, Context& context)
     auto name = std::make_shared<std::string>();
     new_command->add_option("name", *name, "The AMI's name")->required()->type_name("NAME");
     on_run(*new_command, context, [&context, name] { create(context, *name); });
-
 }
 
 } // namespace kiln::cli

@@ -8,10 +8,10 @@
 #include "recipes/table_reader.h"
 
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
-#include <optional>
 #include <vector>
 
 namespace kiln::recipes

@@ -16,9 +16,12 @@ namespace kiln::recipes
 namespace
 {
 
-constexpr std::array<std::string_view, 16> kinds{
-    "file",    "tree",     "archive",  "run",    "script", "packages",       "apt_source",           "user",
-    "service", "hostname", "timezone", "locale", "sysctl", "kernel_modules", "certificate_authority", "component"};
+constexpr std::array<std::string_view, 16> kinds{"file",       "tree",           "archive",
+                                                 "run",        "script",         "packages",
+                                                 "apt_source", "user",           "service",
+                                                 "hostname",   "timezone",       "locale",
+                                                 "sysctl",     "kernel_modules", "certificate_authority",
+                                                 "component"};
 constexpr std::array<std::string_view, 2> validation_kinds{"run", "script"};
 // `group` is who owns a file, too, and a `packages` step may do nothing but remove or hold.
 constexpr std::array<std::string_view, 3> shared_kinds{"group", "remove", "hold"};
@@ -78,8 +81,8 @@ std::vector<Step> parse_steps(TableReader& root, std::string_view key, Scope& sc
 {
     std::vector<Step> steps;
     for (TableReader& table : root.find_tables(key)) {
-        const auto kind = key == "validate" ? find_kind(table, key, validation_kinds)
-                                            : find_kind(table, key, kinds, shared_kinds);
+        const auto kind =
+            key == "validate" ? find_kind(table, key, validation_kinds) : find_kind(table, key, kinds, shared_kinds);
         if (!kind) {
             continue;
         }

@@ -39,7 +39,8 @@ port = "{{ port }}"
 
 class ComponentsOf : public testing::Test
 {
-    potected : void write(const std::string& name, std::string_view text) const
+protected:
+    void write(const std::string& name, std::string_view text) const
     {
         make_directories(folder_.path() / "components");
         write_file_durably(folder_.path() / "components" / name, text);
