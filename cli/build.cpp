@@ -2,6 +2,7 @@
 // kiln build RECIPE
 #include "builder/build.h"
 #include "cli/context.h"
+#include "cli/parameters.h"
 #include "cli/publish.h"
 #include "cli/work_folders.h"
 #include "core/error.h"
@@ -66,12 +67,14 @@ void print_image(const Context& context, const registry::Image& image, const Pro
 
 struct Options {
     std::string recipe;
+    std::vector<std::string> parameters; // "NAME=VALUE"
     bool no_cache = false;
 };
 
 void build(Context& context, const Options& options)
 {
-    const recipes::Recipe recipe = recipes::load_recipe(options.recipe);
+    const recipes::Recipe recipe =
+        recipes::load_recipe(options.recipe, {.parameters = parse_parameters(options.parameters)});
     const auto region = context.open_region();
     Progress progress;
     if (const auto built = region->find(recipe.name, recipe.version, recipe.architecture);
@@ -106,6 +109,7 @@ void add_build(CLI::App& app, Context& context)
     command->add_option("recipe", options->recipe, "The recipe, a TOML file (docs/recipe.md)")
         ->required()
         ->type_name("RECIPE");
+    add_parameters(*command, options->parameters);
     command->add_flag("--no-cache", options->no_cache, "Make every layer anew, also those that the cache has");
     on_run(*command, context, [&context, options] { build(context, *options); });
 }

@@ -74,7 +74,8 @@ Json error_json(const std::exception& error)
         json["diagnostics"] = Json::array();
         for (const recipes::Diagnostic& diagnostic : recipe->diagnostics()) {
             json["diagnostics"].push_back(
-                {{"line", diagnostic.position.line},
+                {{"file", printable(diagnostic.file)},
+                 {"line", diagnostic.position.line},
                  {"column", diagnostic.position.column},
                  {"path", printable(diagnostic.path)},
                  {"message", printable(diagnostic.message)},

@@ -1,27 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln recipe check
+// kiln recipe check|new
 #include "recipes/recipe.h"
 #include "cli/context.h"
+#include "cli/parameters.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/paths.h"
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 namespace kiln::cli
 {
+namespace
+{
+
+namespace fs = std::filesystem;
+
+void check(const Context& context, const std::string& file, const std::vector<std::string>& parameters)
+{
+    const recipes::Recipe loaded = recipes::load_recipe(file, {.parameters = parse_parameters(parameters)});
+    print_result(context, {{"digest", loaded.digest->to_string()}, {"recipe", recipes::to_json(loaded)}},
+                 fmt::format("{}: {} {} is fine: {} packages, {} steps, {} tests\n", file, loaded.name,
+                             loaded.version.to_string(), loaded.packages.size(), loaded.steps.size(),
+                             loaded.tests.size()));
+}
+
+// The template is a recipe itself; only its name changes.
+void create(const Context& context, const std::string& name)
+{
+    constexpr std::string_view template_name = "name = \"new-recipe\"";
+    const fs::path file = name + ".toml";
+    std::string text = read_file(find_data_file("new-recipe.toml"));
+    text.replace(text.find(template_name), template_name.size(), fmt::format("name = \"{}\"", name));
+    (void)recipes::parse_recipe(text, file); // a name that is none has its own message
+    if (fs::exists(fs::symlink_status(file))) {
+        throw Error(ErrorKind::conflict, fmt::format("{} exists", file.native()), "choose another name, or remove it");
+    }
+    write_file_durably(file, text);
+    print_result(context, {{"file", file.native()}},
+                 fmt::format("{} is there; build it with: kiln build {}\n", file.native(), file.native()));
+}
+
+} // namespace
+
+std::map<std::string, std::string> parse_parameters(const std::vector<std::string>& assignments)
+{
+    std::map<std::string, std::string> parameters;
+    for (const std::string& assignment : assignments) {
+        const std::size_t equals = assignment.find('=');
+        if (equals == std::string::npos || equals == 0) {
+            throw Error(ErrorKind::usage, fmt::format("--set {} is not an assignment", assignment),
+                        "write it like --set listen_port=8080");
+        }
+        parameters.insert_or_assign(assignment.substr(0, equals), assignment.substr(equals + 1));
+    }
+    return parameters;
+}
 
 void add_recipe(CLI::App& app, Context& context)
 {
-    CLI::App* recipe = app.add_subcommand("recipe", "Look at recipes");
+    CLI::App* recipe = app.add_subcommand("recipe", "Check and start recipes");
     recipe->require_subcommand(1);
-    CLI::App* check = recipe->add_subcommand("check", "Check a recipe and report every error in it");
+
+    CLI::App* check_command = recipe->add_subcommand("check", "Check a recipe and report every error in it");
     auto file = std::make_shared<std::string>();
-    check->add_option("recipe", *file, "The recipe, a TOML file (docs/recipe.md)")->required()->type_name("RECIPE");
-    on_run(*check, context, [&context, file] {
-        const recipes::Recipe loaded = recipes::load_recipe(*file);
-        print_result(context, {{"digest", loaded.digest->to_string()}, {"recipe", recipes::to_json(loaded)}},
-                     fmt::format("{}: {} {} is fine: {} packages, {} steps, {} tests\n", *file, loaded.name,
-                                 loaded.version.to_string(), loaded.packages.size(), loaded.steps.size(),
-                                 loaded.tests.size()));
-    });
+    auto parameters = std::make_shared<std::vector<std::string>>();
+    check_command->add_option("recipe", *file, "The recipe, a TOML file (docs/recipe.md)")
+        ->required()
+        ->type_name("RECIPE");
+    add_parameters(*check_command, *parameters);
+    on_run(*check_command, context, [&context, file, parameters] { check(context, *file, *parameters); });
+
+    CLI::App* new_command = recipe->add_subcommand("new", "Write a recipe to start from, NAME.toml");
+    auto name = std::make_shared<std::string>();
+    new_command->add_option("name", *name, "The AMI's name")->required()->type_name("NAME");
+    on_run(*new_command, context, [&context, name] { create(context, *name); });
 }
 
 } // namespace kiln::cli

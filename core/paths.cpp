@@ -60,7 +60,9 @@ Paths paths_from_environment()
 
 fs::path find_data_file(const std::string& name)
 {
-    fs::path folders[] = {from_environment("KILN_DATA_DIR"), KILN_INSTALLED_DATA_DIR, KILN_SOURCE_DATA_DIR};
+    const fs::path source = KILN_SOURCE_DIR;
+    fs::path folders[] = {from_environment("KILN_DATA_DIR"), KILN_INSTALLED_DATA_DIR, source / "launcher",
+                          source / "recipes"};
     for (const fs::path& folder : folders) {
         if (!folder.empty() && fs::exists(folder / name)) {
             return folder / name;

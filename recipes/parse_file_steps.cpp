@@ -2,6 +2,7 @@
 // Steps that put files into the image: `file`, `tree`, `archive`.
 #include "recipes/parse_parts.h"
 #include "recipes/step_parsers.h"
+#include "recipes/substitution.h"
 
 #include <fmt/format.h>
 
@@ -16,7 +17,18 @@ template <class AnyStep> void parse_owner(TableReader& table, AnyStep& step)
     step.group = table.find("group", rules::account).value_or(step.group);
 }
 
-std::string parse_content(TableReader& table, SourceFiles& sources)
+// The file `text` with its references to parameters resolved.
+std::string resolved(TableReader& table, const std::string& text, Scope& scope)
+{
+    auto content = scope.substitution.in_text(text);
+    if (auto* problem = std::get_if<Problem>(&content)) {
+        table.fail("source", std::move(*problem));
+        return {};
+    }
+    return std::get<std::string>(std::move(content));
+}
+
+std::string parse_content(TableReader& table, Scope& scope)
 {
     const bool has_content = table.has("content");
     const bool has_source = table.has("source");
@@ -24,22 +36,27 @@ std::string parse_content(TableReader& table, SourceFiles& sources)
     const auto wanted = table.find("sha256", rules::sha256);
     if (has_content == has_source) {
         (void)table.find("source", rules::source_path);
+        (void)table.has("template");
         table.fail({has_content ? "has both content and source" : "has neither content nor source",
                     "exactly one of them says what is in the file"});
         return {};
     }
+    const bool is_template = table.find_flag("template", false);
     if (has_content) {
+        if (table.has("template")) {
+            table.fail("template", {"is for a source", "references in `content` are resolved anyway"});
+        }
         if (table.has("sha256")) {
             table.fail("sha256", {"is for a source", "the content stands here, so that it needs no digest"});
         }
         return content.value_or("");
     }
-    const auto source = require_source(table, "source", sources);
+    const auto source = require_source(table, "source", scope.sources);
     if (source && wanted && digest_of(*source) != *wanted) {
         table.fail("sha256", {fmt::format("is {}, but the source has {}", wanted->hex(), digest_of(*source).hex()),
                               "the file is another one or was changed"});
     }
-    return source.value_or("");
+    return source && is_template ? resolved(table, *source, scope) : source.value_or("");
 }
 
 } // namespace
@@ -58,11 +75,11 @@ std::optional<std::string> require_source(TableReader& table, std::string_view k
     return std::get<std::string>(std::move(read));
 }
 
-FileStep parse_file(TableReader& table, SourceFiles& sources)
+FileStep parse_file(TableReader& table, Scope& scope)
 {
     FileStep step;
     step.path = table.require("file", rules::guest_path).value_or("");
-    step.content = parse_content(table, sources);
+    step.content = parse_content(table, scope);
     step.mode = table.find("mode", rules::file_mode).value_or(step.mode);
     parse_owner(table, step);
     return step;

@@ -7,18 +7,38 @@
 #include "recipes/source_file.h"
 #include "recipes/table_reader.h"
 
+#include <filesystem>
 #include <optional>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace kiln::recipes
 {
 
+class Components;
+class Secrets;
+class Substitution;
+
+// What the steps of one document, a recipe or a component, are read with.
+struct Scope {
+    const std::filesystem::path& file;
+    SourceFiles& sources;
+    Substitution& substitution; // with the document's parameters
+    // These are the same for all documents of a recipe:
+    Components& components;
+    Secrets& secrets;
+    std::set<std::pair<std::string, std::string>>& made; // kind and name of what may be made once
+};
+
+// `key` is "step", "build" (of a component) or "validate", where only `run` may stand.
+[[nodiscard]] std::vector<Step> parse_steps(TableReader& root, std::string_view key, Scope& scope);
 [[nodiscard]] Base parse_base(TableReader& root, SourceFiles& sources);
 
 // Of an `ami` or `disk` base the volumes are the parent's, and [[storage]] only adds to them.
 [[nodiscard]] std::vector<Volume> parse_storage(TableReader& root, bool has_parent, const Boot& boot);
 [[nodiscard]] Boot parse_boot(TableReader& root);
-[[nodiscard]] std::vector<Step> parse_steps(TableReader& root, SourceFiles& sources, const std::filesystem::path& file);
 [[nodiscard]] std::vector<Test> parse_tests(TableReader& root);
 [[nodiscard]] LaunchDefaults parse_launch(TableReader& root);
 [[nodiscard]] std::vector<std::string> parse_keep(TableReader& root);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The [[step]] tables: which kind each is. step_parsers.h has the kinds.
+#include "recipes/components.h"
 #include "recipes/kind_of_table.h"
 #include "recipes/parse_parts.h"
 #include "recipes/step_parsers.h"
@@ -15,20 +16,26 @@ namespace kiln::recipes
 namespace
 {
 
-constexpr std::array<std::string_view, 15> kinds{
-    "file",    "tree",     "archive",  "run",    "script", "packages",       "apt_source",           "user",
-    "service", "hostname", "timezone", "locale", "sysctl", "kernel_modules", "certificate_authority"};
+constexpr std::array<std::string_view, 16> kinds{"file",       "tree",           "archive",
+                                                 "run",        "script",         "packages",
+                                                 "apt_source", "user",           "service",
+                                                 "hostname",   "timezone",       "locale",
+                                                 "sysctl",     "kernel_modules", "certificate_authority",
+                                                 "component"};
+constexpr std::array<std::string_view, 2> validation_kinds{"run", "script"};
 // `group` is who owns a file, too, and a `packages` step may do nothing but remove or hold.
 constexpr std::array<std::string_view, 3> shared_kinds{"group", "remove", "hold"};
 
 using Action = decltype(Step::action);
 
 // nullopt after a diagnostic, for some kinds; others return what they could read.
-std::optional<Action> parse_action(TableReader& table, std::string_view kind, SourceFiles& sources)
+std::optional<Action> parse_action(TableReader& table, std::string_view kind, Scope& scope)
 {
+    if (kind == "file") {
+        return parse_file(table, scope);
+    }
     using Parser = std::optional<Action> (*)(TableReader&, SourceFiles&);
     static const std::map<std::string_view, Parser> parsers{
-        {"file", [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_file(t, s); }},
         {"tree", [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_tree(t, s); }},
         {"archive", [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_archive(t, s); }},
         {"run", [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_run(t, s); }},
@@ -49,7 +56,7 @@ std::optional<Action> parse_action(TableReader& table, std::string_view kind, So
         {"certificate_authority",
          [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_certificate_authority(t, s); }},
     };
-    return parsers.at(kind)(table, sources);
+    return parsers.at(kind)(table, scope.sources);
 }
 
 // What may be made only once.
@@ -70,22 +77,27 @@ std::string name_of_made(const Action& action)
 
 } // namespace
 
-std::vector<Step> parse_steps(TableReader& root, SourceFiles& sources, const std::filesystem::path& file)
+std::vector<Step> parse_steps(TableReader& root, std::string_view key, Scope& scope)
 {
     std::vector<Step> steps;
-    std::set<std::pair<std::string_view, std::string>> made;
-    for (TableReader& table : root.find_tables("step")) {
-        const auto kind = find_kind(table, "step", kinds, shared_kinds);
+    for (TableReader& table : root.find_tables(key)) {
+        const auto kind =
+            key == "validate" ? find_kind(table, key, validation_kinds) : find_kind(table, key, kinds, shared_kinds);
         if (!kind) {
             continue;
         }
-        auto action = parse_action(table, *kind, sources);
+        if (*kind == "component") {
+            scope.components.insert(table, scope, steps);
+            table.finish();
+            continue;
+        }
+        auto action = parse_action(table, *kind, scope);
         if (action) {
             const std::string name = name_of_made(*action);
-            if (!name.empty() && !made.emplace(*kind, name).second) {
+            if (!name.empty() && !scope.made.emplace(*kind, name).second) {
                 table.fail(*kind, {in_quotes(name) + " is made by an earlier step", "put all of it in one step"});
             }
-            steps.push_back({.action = std::move(*action), .position = table.position(), .file = file});
+            steps.push_back({.action = std::move(*action), .position = table.position(), .file = scope.file});
         }
         table.finish();
     }

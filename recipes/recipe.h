@@ -295,17 +295,34 @@ struct Diagnostic {
     std::string message; // "\"8 parsecs\" is not a size"
     std::string hint;    // "write it like \"2GiB\""; may be empty
     bool secret = false; // the line may hold one and is not shown
+    std::string file{};  // the recipe or component; RecipeError fills it in
 };
 
-// All that is wrong with one recipe. what() is the whole text for a person: each diagnostic as
-// `FILE:LINE:COLUMN: PATH: MESSAGE`, the line, a caret, the hint.
+// All that is wrong with one recipe or component.
+struct DocumentDiagnostics {
+    std::string file;
+    std::string text;
+    std::vector<Diagnostic> diagnostics;
+};
+
+// All that is wrong with one recipe and its components. what() is the whole text for a person: document by
+// document each diagnostic as `FILE:LINE:COLUMN: PATH: MESSAGE`, the line, a caret, the hint.
 class RecipeError : public Error
 {
 public:
     RecipeError(std::string_view file, std::string_view text, std::vector<Diagnostic> diagnostics);
+    // Documents of the same file are one; at least one diagnostic.
+    explicit RecipeError(std::vector<DocumentDiagnostics> documents);
     [[nodiscard]] const std::vector<Diagnostic>& diagnostics() const noexcept { return diagnostics_; }
 
 private:
+    struct Told {
+        std::string text;
+        std::vector<Diagnostic> diagnostics;
+    };
+    static Told tell(std::vector<DocumentDiagnostics> documents);
+    explicit RecipeError(Told told);
+
     std::vector<Diagnostic> diagnostics_;
 };
 

@@ -99,28 +99,76 @@ std::string render(std::string_view file, const std::vector<std::string_view>& l
     return out;
 }
 
-// Sorts in place, since the text and RecipeError::diagnostics() have the same order.
-std::string sort_and_render(std::string_view file, std::string_view text, std::vector<Diagnostic>& diagnostics)
+void sort(std::vector<Diagnostic>& diagnostics)
 {
     std::ranges::stable_sort(diagnostics, {}, [](const Diagnostic& diagnostic) {
         return std::tuple(diagnostic.position.line, diagnostic.position.column);
     });
-    const std::string name = printable(file, false);
-    const std::vector<std::string_view> lines = split_lines(text);
-    const std::size_t shown = std::min(diagnostics.size(), most_shown);
-    std::string out;
-    for (std::size_t i = 0; i < shown; ++i) {
-        out += render(name, lines, diagnostics[i]) + "\n\n";
+}
+
+bool is_same(const Diagnostic& a, const Diagnostic& b)
+{
+    return a.position.line == b.position.line && a.position.column == b.position.column && a.path == b.path &&
+           a.message == b.message;
+}
+
+// A component that is used twice has its errors twice.
+std::vector<DocumentDiagnostics> merged(std::vector<DocumentDiagnostics> documents)
+{
+    std::vector<DocumentDiagnostics> out;
+    for (DocumentDiagnostics& document : documents) {
+        const auto same = std::ranges::find(out, document.file, &DocumentDiagnostics::file);
+        if (same == out.end()) {
+            out.push_back(std::move(document));
+        } else {
+            std::ranges::move(document.diagnostics, std::back_inserter(same->diagnostics));
+        }
     }
-    const std::size_t count = diagnostics.size();
-    out += fmt::format("{} {} in {}", count, count == 1 ? "error" : "errors", name);
-    return shown == count ? out : out + fmt::format(" (the first {} are shown)", shown);
+    std::erase_if(out, [](const DocumentDiagnostics& document) { return document.diagnostics.empty(); });
+    for (DocumentDiagnostics& document : out) {
+        sort(document.diagnostics);
+        const auto repeats = std::ranges::unique(document.diagnostics, is_same);
+        document.diagnostics.erase(repeats.begin(), repeats.end());
+    }
+    return out;
 }
 
 } // namespace
 
+RecipeError::Told RecipeError::tell(std::vector<DocumentDiagnostics> documents)
+{
+    Told told;
+    std::vector<std::string> names;
+    std::size_t shown = 0;
+    for (DocumentDiagnostics& document : merged(std::move(documents))) {
+        const std::string name = printable(document.file, false);
+        const std::vector<std::string_view> lines = split_lines(document.text);
+        for (Diagnostic& diagnostic : document.diagnostics) {
+            if (shown < most_shown) {
+                told.text += render(name, lines, diagnostic) + "\n\n";
+                ++shown;
+            }
+            diagnostic.file = document.file;
+            told.diagnostics.push_back(std::move(diagnostic));
+        }
+        names.push_back(name);
+    }
+    const std::size_t count = told.diagnostics.size();
+    told.text += fmt::format("{} {} in {}", count, count == 1 ? "error" : "errors", join(names, ", "));
+    told.text += shown == count ? std::string() : fmt::format(" (the first {} are shown)", shown);
+    return told;
+}
+
+RecipeError::RecipeError(Told told)
+    : Error(ErrorKind::recipe, std::move(told.text)), diagnostics_(std::move(told.diagnostics))
+{
+}
+
+RecipeError::RecipeError(std::vector<DocumentDiagnostics> documents) : RecipeError(tell(std::move(documents))) {}
+
 RecipeError::RecipeError(std::string_view file, std::string_view text, std::vector<Diagnostic> diagnostics)
-    : Error(ErrorKind::recipe, sort_and_render(file, text, diagnostics)), diagnostics_(std::move(diagnostics))
+    : RecipeError(std::vector<DocumentDiagnostics>{
+          {.file = std::string(file), .text = std::string(text), .diagnostics = std::move(diagnostics)}})
 {
 }
 

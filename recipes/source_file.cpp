@@ -38,6 +38,9 @@ SourceFiles::SourceFiles(const fs::path& folder) : folder_(folder.empty() ? fs::
 
 Checked<fs::path> SourceFiles::resolve(const std::string& path, bool may_leave) const
 {
+    if (folder_.empty()) {
+        return Problem{"this component has no files beside it", "write the `content` instead"};
+    }
     std::error_code failed;
     const fs::path folder = fs::canonical(folder_, failed);
     fs::path found = failed ? fs::path() : fs::canonical(folder / path, failed);

@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kiln::recipes
@@ -32,6 +33,30 @@ public:
     // The content of the regular file `relative`, which stays below the folder when every symlink is
     // followed; at most 16 MiB, and 64 MiB for all files of a recipe.
     [[nodiscard]] Checked<std::string> read(const std::string& relative);
+
+    // As long as it lives, files are looked up in the folder of a component; nowhere when it is empty.
+    class Visit
+    {
+    public:
+        // `prefix` stands before the names of its files in inputs().
+        Visit(SourceFiles& files, const std::filesystem::path& folder, std::string prefix)
+            : files_(files), folder_before_(std::exchange(files.folder_, folder)),
+              prefix_before_(std::exchange(files.prefix_, std::move(prefix)))
+        {
+        }
+        ~Visit()
+        {
+            files_.folder_ = std::move(folder_before_);
+            files_.prefix_ = std::move(prefix_before_);
+        }
+        Visit(const Visit&) = delete;
+        Visit& operator=(const Visit&) = delete;
+
+    private:
+        SourceFiles& files_;
+        std::filesystem::path folder_before_;
+        std::string prefix_before_;
+    };
 
     // A regular file of any size; read once, for its digest.
     [[nodiscard]] Checked<LocatedFile> locate(const std::string& relative);
@@ -54,9 +79,10 @@ private:
     [[nodiscard]] Checked<LocatedFile> digest_at(const std::string& name, const std::filesystem::path& path);
     [[nodiscard]] std::optional<Problem> take_entry(const std::filesystem::directory_entry& found,
                                                     const std::string& name, TreeStep::Entry& entry);
-    void remember(const std::string& name, const Digest& digest) { inputs_.insert_or_assign(name, digest); }
+    void remember(const std::string& name, const Digest& digest) { inputs_.insert_or_assign(prefix_ + name, digest); }
 
     std::filesystem::path folder_;
+    std::string prefix_{};
     ByteSize total_{};
     ByteSize tree_total_{};
     std::size_t tree_entries_ = 0;

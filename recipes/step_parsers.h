@@ -13,8 +13,10 @@
 namespace kiln::recipes
 {
 
+struct Scope; // parse_parts.h
+
 // parse_file_steps.cpp
-[[nodiscard]] FileStep parse_file(TableReader& table, SourceFiles& sources);
+[[nodiscard]] FileStep parse_file(TableReader& table, Scope& scope);
 [[nodiscard]] TreeStep parse_tree(TableReader& table, SourceFiles& sources);
 // nullopt: without a file there is no digest.
 [[nodiscard]] std::optional<ArchiveStep> parse_archive(TableReader& table, SourceFiles& sources);

@@ -21,6 +21,12 @@ std::string write_like(std::string_view example)
     return example.empty() ? std::string() : fmt::format("write it like {}", example);
 }
 
+// A reference to an integer parameter has kept its text, for the places that want a string.
+bool is_text(const Value& value)
+{
+    return value.kind == Value::Kind::string || !value.text.empty();
+}
+
 } // namespace
 
 TableReader::TableReader(const Value& table, std::string path, std::vector<Diagnostic>& diagnostics)
@@ -100,7 +106,7 @@ const Value* TableReader::find_value(std::string_view key, Value::Kind kind, std
 {
     know(key);
     const Value* value = look_up(key);
-    if (value == nullptr || value->kind == kind) {
+    if (value == nullptr || value->kind == kind || (kind == Value::Kind::string && is_text(*value))) {
         return value;
     }
     record(value->position, path_of(key), {fmt::format("must be {}, not {}", describe(kind), describe(value->kind))},
@@ -137,7 +143,7 @@ const Value* TableReader::require_text(std::string_view key, std::string_view ex
 std::optional<std::string> TableReader::check_text_of(const Value& item, const std::string& path,
                                                       const Rule<std::string>& rule)
 {
-    if (item.kind != Value::Kind::string) {
+    if (!is_text(item)) {
         record(item.position, path, {fmt::format("must be a string, not {}", describe(item.kind))}, rule.example);
         return std::nullopt;
     }
@@ -341,6 +347,49 @@ std::vector<TableReader> TableReader::require_tables(std::string_view key)
         return {};
     }
     return find_tables(key);
+}
+
+std::vector<std::pair<std::string, TableReader>> TableReader::find_named_tables(std::string_view key)
+{
+    std::vector<std::pair<std::string, TableReader>> tables;
+    const Value* all = find_value(key, Value::Kind::table, fmt::format("a [{}.NAME] table", key));
+    if (all == nullptr) {
+        return tables;
+    }
+    for (const Value& child : all->children) {
+        std::string path = fmt::format("{}.{}", path_of(key), shortened(child.key, longest_key));
+        if (child.kind == Value::Kind::table) {
+            tables.emplace_back(child.key, TableReader(child, std::move(path), *diagnostics_));
+        } else {
+            record(child.position, std::move(path),
+                   {fmt::format("must be a table, not {}", describe(child.kind)),
+                    fmt::format("write a [{}.NAME] table for each one", key)});
+        }
+    }
+    return tables;
+}
+
+const Value* TableReader::find_any(std::string_view key)
+{
+    know(key);
+    return look_up(key);
+}
+
+bool TableReader::has_below(std::string_view key, std::string_view name) const
+{
+    const Value* table = look_up(key);
+    return table != nullptr && std::ranges::find(table->children, name, &Value::key) != table->children.end();
+}
+
+void TableReader::fail_below(std::string_view key, std::string_view name, Problem problem)
+{
+    const Value* table = look_up(key);
+    Position position = table != nullptr ? table->position : table_->position;
+    if (table != nullptr) {
+        const auto found = std::ranges::find(table->children, name, &Value::key);
+        position = found != table->children.end() ? found->position : position;
+    }
+    record(position, fmt::format("{}.{}", path_of(key), shortened(name, longest_key)), std::move(problem));
 }
 
 std::optional<std::pair<std::string, std::string>>

@@ -72,6 +72,15 @@ public:
     // The same, with a diagnostic when there is none.
     [[nodiscard]] std::vector<TableReader> require_tables(std::string_view key);
 
+    // The tables in the table [key], by their names: [key.a], [key.b].
+    [[nodiscard]] std::vector<std::pair<std::string, TableReader>> find_named_tables(std::string_view key);
+    // The key's value, whatever it is; nullptr when it is missing.
+    [[nodiscard]] const Value* find_any(std::string_view key);
+    // Whether the table [key] has `name`.
+    [[nodiscard]] bool has_below(std::string_view key, std::string_view name) const;
+    // Records what is wrong with `name` in the table [key]; where it is missing, at the nearest place.
+    void fail_below(std::string_view key, std::string_view name, Problem problem);
+
     // Records what is wrong with the key's value, or with the whole table.
     void fail(std::string_view key, Problem problem);
     void fail(Problem problem);

@@ -20,7 +20,7 @@ struct Value {
     Position position;             // of the value; of the header for a [table]
     std::string key{};             // its name in the table that it stands in
     Position key_position;         // of that name
-    std::string text{};            // of a string
+    std::string text{};            // of a string, or of a reference to a parameter of another type
     std::int64_t number = 0;       // of an integer
     bool truth = false;            // of a boolean
     std::vector<Value> children{}; // of an array, or of a table in no particular order

@@ -266,7 +266,7 @@ TEST(Steps, HaveExactlyOneKind)
 {
     const std::string no_kind = "has none of the keys file, tree, archive, run, script, packages, apt_source, user, "
                                 "service, hostname, timezone, "
-                                "locale, sysctl, kernel_modules, certificate_authority, group, remove, hold";
+                                "locale, sysctl, kernel_modules, certificate_authority, component, group, remove, hold";
     EXPECT_EQ(summary_of(extended("[[step]]\nrun = \"a\"\nfile = \"/a\"\n")),
               "12:1 step[0]: is file and run at once | give each its own [[step]], in the order that they are meant to "
               "happen\n");
@@ -275,7 +275,8 @@ TEST(Steps, HaveExactlyOneKind)
     EXPECT_EQ(summary_of(extended("[[step]]\nfille = \"/a\"\ncontent = \"\"\n")),
               "12:1 step[0]: " + no_kind + " | did you mean \"file\" by \"fille\"?\n");
     EXPECT_EQ(summary_of(extended("[[test]]\nname = \"a\"\n")),
-              "12:1 test[0]: has none of the keys run, console | exactly one of them says what the test does\n");
+              "12:1 test[0]: has none of the keys run, console, http, file, service, unit, port | exactly one of them "
+              "says what the test does\n");
     EXPECT_EQ(
         summary_of(extended("[[test]]\nrun = \"a\"\nconsole = \"b\"\n")),
         "12:1 test[0]: is run and console at once | give each its own [[test]], in the order that they are meant to "

@@ -53,7 +53,9 @@ TEST(Library, Debian12)
                                         "service systemd-resolved", "service ssh", "user admin", "file /etc/motd"}));
     EXPECT_EQ(std::get<FileStep>(recipe.steps.at(0).action).content, "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n");
     EXPECT_TRUE(std::get<UserStep>(recipe.steps.at(4).action).sudo);
-    ASSERT_EQ(recipe.tests.size(), 6U);
+    ASSERT_EQ(recipe.tests.size(), 11U);
+    EXPECT_FALSE(recipe.tests.at(5).derived);
+    EXPECT_TRUE(recipe.tests.at(6).derived);
     EXPECT_EQ(std::get<RunTest>(recipe.tests.at(0).check).output, "running");
     EXPECT_EQ(std::get<RunTest>(recipe.tests.at(0).check).timeout, std::chrono::minutes(3));
     EXPECT_EQ(std::get<ConsoleTest>(recipe.tests.at(5).check).pattern, "Debian GNU/Linux 12");
