@@ -201,8 +201,8 @@ DiskSet finished_disks(const recipes::Recipe& recipe, const LayerStack& layers, 
     disks.volumes.push_back(
         {.device = recipe.root().device,
          .size = recipe.root().size,
-         .filesystem = recipe.root_part().filesystem.type,
-         .mount = "/",
+         .type = recipe.root().type,
+         .file_systems = {{.type = recipe.root_part().filesystem.type, .mount = "/"}},
          .delete_on_termination = recipe.root().delete_on_termination,
          .layers = {take(layers.at(0), work / "layer0.qcow2"), take(sealed, work / "layer1.qcow2")}});
     return disks;

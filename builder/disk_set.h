@@ -37,14 +37,22 @@ struct FinishedLayer {
     std::optional<Digest> digest{}; // what its bytes must have, where that was recorded when they were written
 };
 
+// One file system of a volume: all of it, a partition, or a logical volume.
+struct VolumeFileSystem {
+    std::string type{};  // "ext4"
+    std::string mount{}; // empty: not mounted, as swap
+    std::string name{};  // of the partition or logical volume; empty: none
+};
+
 struct Volume {
-    std::string device; // "/dev/vda"
-    ByteSize size;
-    std::string filesystem;
-    std::string mount = "/";
+    std::string device{}; // "/dev/vda"
+    ByteSize size{};
+    std::string type = "gp3"; // EC2's volume type
+    bool encrypted = false;
+    std::vector<VolumeFileSystem> file_systems{};
     bool delete_on_termination = true;
     // The new layers, bottom first, over the parent's where there is one. They live in the build's work folder.
-    std::vector<FinishedLayer> layers;
+    std::vector<FinishedLayer> layers{};
 };
 
 struct DiskSet {

@@ -29,6 +29,15 @@ void list(Context& context)
                                   : table(rows));
 }
 
+std::string launch_permission(const registry::Image& image, const bundle::Manifest& manifest)
+{
+    if (image.launch_public) {
+        return "public";
+    }
+    const std::vector<std::string>& accounts = manifest.launch.accounts;
+    return accounts.empty() ? "the owner" : "the owner, " + join(accounts, ", ");
+}
+
 std::string describe(const registry::Image& image, const bundle::Manifest& manifest, const std::string& region)
 {
     std::vector<std::vector<std::string>> rows = {
@@ -40,7 +49,10 @@ std::string describe(const registry::Image& image, const bundle::Manifest& manif
         {"Boot mode", manifest.boot_mode},
         {"Operating system", manifest.os_name},
         {"State", std::string(name_of(image.state))},
-        {"Launch permission", image.launch_public ? "public" : "the owner"},
+        {"Launch permission", launch_permission(image, manifest)},
+        {"Instance type", manifest.launch.instance_type.value_or("any")},
+        {"Minimum memory", manifest.launch.minimum_memory ? to_string(*manifest.launch.minimum_memory) : "none"},
+        {"Deprecated on", manifest.launch.deprecated_on.value_or("never")},
         {"Owner", image.owner},
         {"Region", region},
         {"Created", image.created},
@@ -57,14 +69,20 @@ std::string describe(const registry::Image& image, const bundle::Manifest& manif
                                                    manifest.source.consistency.value_or("crash"))});
     }
     std::string text = table(rows) + "\n";
-    std::vector<std::vector<std::string>> volumes = {{"DEVICE", "SIZE", "FILE SYSTEM", "MOUNT", "LAYERS", "STORED"}};
+    std::vector<std::vector<std::string>> volumes = {
+        {"DEVICE", "SIZE", "TYPE", "ENCRYPTED", "LAYERS", "STORED", "FILE SYSTEMS"}};
     for (const bundle::BlockDeviceMapping& mapping : manifest.block_devices) {
         ByteSize stored;
         for (const bundle::LayerReference& layer : mapping.layers) {
             stored = stored + layer.size;
         }
-        volumes.push_back({mapping.device, to_string(mapping.size), mapping.filesystem, mapping.mount,
-                           std::to_string(mapping.layers.size()), to_string(stored)});
+        std::vector<std::string> contents;
+        for (const bundle::FileSystem& one : mapping.file_systems) {
+            contents.push_back(one.mount.empty() ? one.type : fmt::format("{} on {}", one.type, one.mount));
+        }
+        volumes.push_back({mapping.device, to_string(mapping.size), mapping.volume_type,
+                           mapping.encrypted ? "yes" : "no", std::to_string(mapping.layers.size()), to_string(stored),
+                           join(contents, ", ")});
     }
     return text + table(volumes);
 }
