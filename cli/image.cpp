@@ -87,10 +87,23 @@ std::string describe(const registry::Image& image, const bundle::Manifest& manif
     return text + table(volumes);
 }
 
-void show(Context& context, const std::string& reference)
+struct ShowOptions {
+    std::string image;
+    bool sbom = false;
+    bool provenance = false;
+};
+
+void show(Context& context, const ShowOptions& options)
 {
     const auto region = context.open_region();
-    const registry::Image image = region->resolve(reference);
+    const registry::Image image = region->resolve(options.image);
+    if (options.sbom || options.provenance) {
+        const Json document =
+            region->attachment(image, options.sbom ? bundle::sbom_artifact_type : bundle::provenance_artifact_type,
+                               signing::TrustStore(context.paths.trust));
+        print_result(context, document, document.dump(2) + "\n");
+        return;
+    }
     const bundle::Manifest manifest = region->load_manifest(image);
     Json json = to_json(image, context.region);
     json["ami"] = bundle::to_json(manifest);
@@ -136,7 +149,18 @@ void add_image(CLI::App& app, Context& context)
             ->type_name("AMI");
         on_run(*command, context, [&context, reference, action] { action(context, *reference); });
     };
-    add("show", "All about one AMI", show);
+    auto options = std::make_shared<ShowOptions>();
+    CLI::App* show_command = image->add_subcommand("show", "All about one AMI");
+    show_command->add_option("image", options->image, "An id, NAME (the newest), NAME@1.2.3 or NAME@1.2.x")
+        ->required()
+        ->type_name("AMI");
+    CLI::Option* sbom = show_command->add_flag("--sbom", options->sbom,
+                                               "Print its bill of materials (SPDX 2.3), once its signature is checked");
+    show_command
+        ->add_flag("--provenance", options->provenance,
+                   "Print how it was built (the predicate of SLSA provenance v1), once its signature is checked")
+        ->excludes(sbom);
+    on_run(*show_command, context, [&context, options] { show(context, *options); });
     add("verify", "Check signature, digests, trust and permission, as a launch does", verify_image);
 }
 
