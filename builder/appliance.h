@@ -64,6 +64,7 @@ public:
     // `type` may be "swap"; an empty label gives none.
     void make_filesystem(const std::string& device, const std::string& type, const std::string& label);
     [[nodiscard]] std::string filesystem_uuid(const std::string& device); // or LUKS volume's
+    [[nodiscard]] std::string filesystem_type(const std::string& device);
     // `key_file` is in the mounted guest; `options` are cryptsetup's.
     void make_luks(const std::string& device, const std::string& key_file, const std::string& options);
     void open_luks(const std::string& device, const std::string& key_file, const std::string& name);

@@ -40,6 +40,15 @@ std::string Appliance::filesystem_uuid(const std::string& device)
     return uuid.get();
 }
 
+std::string Appliance::filesystem_type(const std::string& device)
+{
+    const String type(guestfs_vfs_type(state_->get(), device.c_str()));
+    if (!type) {
+        state_->fail(ErrorKind::step_failed, fmt::format("reading the file system of {}", device));
+    }
+    return printable(type.get(), false);
+}
+
 void Appliance::make_luks(const std::string& device, const std::string& key_file, const std::string& options)
 {
     state_->run_outside(fmt::format("cryptsetup -q luksFormat {} --key-file /sysroot{} {}", options, key_file, device),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/build.h"
 
+#include "builder/installed_package.h"
 #include "builder/layer_stack.h"
 #include "builder/plan.h"
 #include "builder/software.h"
@@ -47,29 +48,45 @@ FinishedLayer take(const CachedLayer& layer, std::size_t disk, const fs::path& f
     return {file, Digest::parse(digests.at(disk).get<std::string>())};
 }
 
-// The file systems of a volume as the manifest names them: the one that matters most.
 Volume describe(const recipes::Volume& volume)
 {
-    const recipes::Filesystem& filesystem = volume.parts.back().filesystem;
-    return {.device = volume.device,
-            .size = volume.size,
-            .filesystem = filesystem.type,
-            .mount = filesystem.mount,
-            .delete_on_termination = volume.delete_on_termination,
-            .layers = {}};
+    Volume described{.device = volume.device,
+                     .size = volume.size,
+                     .type = volume.type,
+                     .encrypted = volume.encrypted,
+                     .delete_on_termination = volume.delete_on_termination};
+    for (const recipes::VolumePart& part : volume.parts) {
+        described.file_systems.push_back(
+            {.type = part.filesystem.type, .mount = part.filesystem.mount, .name = part.name});
+    }
+    return described;
+}
+
+// The volumes that the base brought.
+std::vector<Volume> base_volumes(const LayerStack& layers, const BuildOptions& options, const Json& facts)
+{
+    std::vector<Volume> volumes;
+    if (options.parent) {
+        for (const ParentImage::ParentVolume& volume : options.parent->volumes) {
+            volumes.push_back({.device = volume.device, .size = volume.size});
+        }
+    } else if (facts.contains("root_filesystem")) {
+        volumes.push_back(
+            {.device = "/dev/vda",
+             .size = imported_size(layers.at(0).record()),
+             .file_systems = {{.type = string_member(facts, "root_filesystem", "a cached layer"), .mount = "/"}}});
+    }
+    return volumes;
 }
 
 DiskSet finished_disks(const recipes::Recipe& recipe, const std::vector<PlannedLayer>& plan, const LayerStack& layers,
                        const BuildOptions& options)
 {
     const CachedLayer& sealed = layers.at(layers.size() - 1);
+    const Json& facts = sealed.record().facts;
     DiskSet disks;
-    disks.software = software_from_json(member(sealed.record().facts, "software", "a cached layer"));
-    if (options.parent) {
-        for (const ParentImage::ParentVolume& volume : options.parent->volumes) {
-            disks.volumes.push_back({.device = volume.device, .size = volume.size, .filesystem = {}, .layers = {}});
-        }
-    }
+    disks.software = software_from_json(member(facts, "software", "a cached layer"));
+    disks.volumes = base_volumes(layers, options, facts);
     std::ranges::transform(recipe.volumes, std::back_inserter(disks.volumes), describe);
     for (std::size_t i = 0; i < disks.volumes.size(); ++i) {
         std::vector<FinishedLayer>& files = disks.volumes[i].layers;
@@ -78,14 +95,53 @@ DiskSet finished_disks(const recipes::Recipe& recipe, const std::vector<PlannedL
         }
         files.push_back(take(sealed, i, options.work / fmt::format("disk{}-layer1.qcow2", i)));
     }
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        const Json& of_layer = layers.at(i).record().facts;
+        if (of_layer.contains("packages")) {
+            const auto installed = installed_packages_from_json(of_layer.at("packages"));
+            disks.installed.insert(disks.installed.end(), installed.begin(), installed.end());
+        }
+    }
     return disks;
+}
+
+// Over a base with disks of its own, a volume without parts is one of those, made larger.
+void grow_base(recipes::Recipe& recipe, BuildOptions& options)
+{
+    if (!options.parent) {
+        return;
+    }
+    for (const recipes::Volume& volume : recipe.volumes) {
+        const auto found =
+            std::ranges::find(options.parent->volumes, volume.device, &ParentImage::ParentVolume::device);
+        if (found == options.parent->volumes.end()) {
+            continue;
+        }
+        if (!volume.parts.empty()) {
+            throw Error(ErrorKind::recipe, fmt::format("the parent has a volume {} already", volume.device),
+                        "give the new volume another device");
+        }
+        if (volume.size < found->size) {
+            throw Error(ErrorKind::recipe,
+                        fmt::format("the volume {} has {} in the parent, and {} in the recipe", volume.device,
+                                    to_string(found->size), to_string(volume.size)),
+                        "a volume can only grow");
+        }
+        found->size = volume.size;
+    }
+    std::erase_if(recipe.volumes, [](const recipes::Volume& volume) { return volume.parts.empty(); });
 }
 
 } // namespace
 
-DiskSet build(const recipes::Recipe& recipe, const BuildOptions& options, Progress& progress,
-              const std::stop_token& stop)
+ByteSize imported_size(const LayerRecord& record)
 {
+    return ByteSize(static_cast<std::uint64_t>(integer_member(record.facts, "size", "a cached layer")));
+}
+
+DiskSet build(recipes::Recipe recipe, BuildOptions options, Progress& progress, const std::stop_token& stop)
+{
+    grow_base(recipe, options);
     const ByteSize limit = cache_limit();
     LayerCache cache(options.cache);
     const std::optional<Digest> ground = options.parent ? std::optional(options.parent->manifest) : std::nullopt;

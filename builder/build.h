@@ -2,13 +2,16 @@
 // From a recipe to a DiskSet. What earlier builds made of the same inputs is taken from the layer cache.
 #pragma once
 
+#include "builder/appliance.h"
 #include "builder/disk_set.h"
 #include "core/accelerator.h"
 #include "core/digest.h"
+#include "core/error.h"
 #include "core/progress.h"
 #include "recipes/recipe.h"
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -36,12 +39,14 @@ struct BuildOptions {
     std::filesystem::path logs;          // a private folder for a file a step
     bool look_up = true;                 // false: every layer is made anew
     std::optional<ParentImage> parent{}; // exactly for a recipe whose base is an AMI
+    // Called where a step failed, with the system as it left it, still mounted.
+    std::function<void(Appliance&, const Error&)> on_failed_step{};
 };
 
 // Recipe -> disks: packages, partitions, bootloader, steps, sealing, inspection, layers. Each layer that is
 // finished is in the cache at once, so the next build goes on after the last one. Throws what
 // the parts throw (see debian_bootstrap.h, appliance.h, steps.h); the caller drops the work folder.
-[[nodiscard]] DiskSet build(const recipes::Recipe& recipe, const BuildOptions& options, Progress& progress,
+[[nodiscard]] DiskSet build(recipes::Recipe recipe, BuildOptions options, Progress& progress,
                             const std::stop_token& stop);
 
 } // namespace kiln::builder

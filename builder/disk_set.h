@@ -2,6 +2,7 @@
 // What a build or a sealed snapshot yields: finished disk layers and what was read from them.
 #pragma once
 
+#include "builder/installed_package.h"
 #include "core/byte_size.h"
 #include "core/digest.h"
 
@@ -37,19 +38,28 @@ struct FinishedLayer {
     std::optional<Digest> digest{}; // what its bytes must have, where that was recorded when they were written
 };
 
+// One file system of a volume: all of it, a partition, or a logical volume.
+struct VolumeFileSystem {
+    std::string type{};  // "ext4"
+    std::string mount{}; // empty: not mounted, as swap
+    std::string name{};  // of the partition or logical volume; empty: none
+};
+
 struct Volume {
-    std::string device; // "/dev/vda"
-    ByteSize size;
-    std::string filesystem;
-    std::string mount = "/";
+    std::string device{}; // "/dev/vda"
+    ByteSize size{};
+    std::string type = "gp3"; // EC2's volume type
+    bool encrypted = false;
+    std::vector<VolumeFileSystem> file_systems{};
     bool delete_on_termination = true;
     // The new layers, bottom first, over the parent's where there is one. They live in the build's work folder.
-    std::vector<FinishedLayer> layers;
+    std::vector<FinishedLayer> layers{};
 };
 
 struct DiskSet {
     std::vector<Volume> volumes; // the root volume first
     Software software;
+    std::vector<InstalledPackage> installed{}; // by the build's own steps, with what is known of their files
 };
 
 } // namespace kiln::builder

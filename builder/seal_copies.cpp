@@ -46,8 +46,6 @@ DiskSet seal_copies(const std::vector<DiskCopy>& copies, const SealOptions& opti
         server.write_layer(i, copy.layers.size(), layer, stop);
         disks.volumes.push_back({.device = copy.device,
                                  .size = copy.size,
-                                 .filesystem = copy.filesystem,
-                                 .mount = copy.mount,
                                  .delete_on_termination = copy.delete_on_termination,
                                  .layers = {{layer}}});
     }

@@ -18,8 +18,6 @@ namespace kiln::builder
 struct DiskCopy {
     std::string device;
     ByteSize size;
-    std::string filesystem;
-    std::string mount;
     bool delete_on_termination = true;
     std::vector<std::filesystem::path> layers; // bottom first
     std::filesystem::path delta;               // edited in place

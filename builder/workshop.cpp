@@ -4,6 +4,7 @@
 #include "builder/bootloader.h"
 #include "builder/debian_bootstrap.h"
 #include "builder/disk_layout.h"
+#include "builder/foreign_disk.h"
 #include "builder/seal.h"
 #include "builder/software.h"
 #include "builder/steps.h"
@@ -42,6 +43,13 @@ std::chrono::milliseconds since(Clock::time_point begun)
     return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);
 }
 
+std::set<std::string> secrets_of_all(const recipes::Recipe& recipe)
+{
+    std::set<std::string> names = secrets_of(recipe.steps);
+    names.merge(secrets_of(recipe.validations));
+    return names;
+}
+
 // Kinds that are made without the appliance.
 bool is_native(Kind kind)
 {
@@ -60,7 +68,7 @@ std::size_t layers_below(const std::vector<PlannedLayer>& plan, const BuildOptio
 
 Workshop::Workshop(const recipes::Recipe& recipe, const std::vector<PlannedLayer>& plan, LayerStack& layers,
                    const BuildOptions& options, Progress& progress, const std::stop_token& stop)
-    : recipe_(recipe), secrets_(recipe.secrets, secrets_of(recipe.steps)), plan_(plan), layers_(layers),
+    : recipe_(recipe), secrets_(recipe.secrets, secrets_of_all(recipe)), plan_(plan), layers_(layers),
       options_(options), progress_(progress), stop_(stop),
       installer_(options.cache / "apt", options.work, progress, stop)
 {
@@ -70,7 +78,7 @@ void Workshop::make_missing_layers()
 {
     std::size_t index = layers_.size();
     if (index == 0 && is_native(plan_.front().kind)) {
-        make_base();
+        plan_.front().kind == Kind::disk ? import() : bootstrap();
         ++index;
     }
     const std::vector<DiskChain> disks = chains();
@@ -114,7 +122,9 @@ std::vector<DiskChain> Workshop::chains()
         if (options_.parent && i < own) {
             chain.size = options_.parent->volumes[i].size;
             chain.layers = options_.parent->volumes[i].layers;
-        } else if (i >= own) {
+        } else if (i < own) {
+            chain.size = imported_size(layers_.at(0).record());
+        } else {
             chain.size = recipe_.volumes[i - own].size;
         }
         const std::vector<fs::path> cached = layers_.files(i);
@@ -144,7 +154,7 @@ bool Workshop::network_from(std::size_t index) const
                        [](const PlannedLayer& layer) { return layer.step && needs_network(*layer.step); });
 }
 
-void Workshop::make_base()
+void Workshop::bootstrap()
 {
     const auto begun = Clock::now();
     progress_.stage(plan_.front().title);
@@ -154,6 +164,17 @@ void Workshop::make_base()
     base_took_ = since(begun);
     // Compressed beside what follows, which only reads it.
     compression_.emplace(*raw_, options_.work / "base.qcow2", stop_);
+}
+
+void Workshop::import()
+{
+    const auto begun = Clock::now();
+    progress_.stage(plan_.front().title);
+    const auto& base = std::get<recipes::DiskBase>(recipe_.base);
+    const fs::path layer = options_.work / "base.qcow2";
+    const ByteSize size = import_disk(base.file, base.format, base.sha256, layer, stop_);
+    layers_.add({layer}, {{"size", size.bytes()}, {"digests", Json::array({digest_of_file(layer).to_string()})}},
+                since(begun));
 }
 
 void Workshop::store_base()
@@ -192,12 +213,7 @@ void Workshop::carry_out(std::size_t index, Appliance& appliance)
         break;
     case Kind::step:
         mount(appliance);
-        apply_step({.appliance = appliance,
-                    .recipe = recipe_,
-                    .log = options_.logs / fmt::format("{:02}.log", index + 1),
-                    .secrets = secrets_,
-                    .packages = &installer_},
-                   *layer.step);
+        apply(*layer.step, options_.logs / fmt::format("{:02}.log", index + 1), appliance);
         break;
     case Kind::bootstrap:
     case Kind::rootfs:
@@ -221,16 +237,35 @@ void Workshop::make(std::size_t index, Appliance& appliance, BlockServer& server
     if (compression_) {
         store_base();
     }
-    layers_.add(files, Json::object(), since(begun));
+    Json facts = Json::object();
+    if (plan_[index].step && std::holds_alternative<recipes::PackagesStep>(plan_[index].step->action)) {
+        facts["packages"] = to_json(installer_.installed());
+    }
+    layers_.add(files, std::move(facts), since(begun));
+}
+
+Json Workshop::seal_system(Appliance& appliance)
+{
+    mount(appliance);
+    seal(appliance, recipe_.keep);
+    for (const FilesystemPlace& place : filesystem_places(recipe_, first_own_disk())) {
+        const recipes::Filesystem& filesystem = place.filesystem;
+        if (filesystem.mount != "/" && !filesystem.mount.empty() && filesystem.type != "vfat") {
+            appliance.trim(filesystem.mount);
+        }
+    }
+    Json facts;
+    facts["software"] = to_json(read_software(appliance));
+    if (plan_.front().kind == Kind::disk) {
+        facts["root_filesystem"] = appliance.filesystem_type(appliance.find_system().front().device);
+    }
+    appliance.unmount_all();
+    return facts;
 }
 
 void Workshop::finish(Appliance& appliance, BlockServer& server, Clock::time_point begun)
 {
-    mount(appliance);
-    seal(appliance, recipe_.keep);
-    Json facts;
-    facts["software"] = to_json(read_software(appliance));
-    appliance.shutdown();
+    Json facts = seal_system(appliance);
     progress_.stage("compress what is over the base");
     std::vector<fs::path> files;
     facts["digests"] = Json::array();
@@ -239,10 +274,42 @@ void Workshop::finish(Appliance& appliance, BlockServer& server, Clock::time_poi
         server.write_layer(i, layers_below(plan_, options_, i), files.back(), stop_);
         facts["digests"].push_back(digest_of_file(files.back()).to_string());
     }
+    validate(appliance);
+    appliance.shutdown();
     if (compression_) {
         store_base();
     }
     layers_.add(files, std::move(facts), since(begun));
+}
+
+// The layer's files are written by now: what validations change goes with the build's own overlay.
+void Workshop::validate(Appliance& appliance)
+{
+    if (recipe_.validations.empty()) {
+        return;
+    }
+    mount(appliance);
+    for (const recipes::Step& validation : recipe_.validations) {
+        progress_.stage("validate: " + recipes::title_of(validation));
+        apply(validation, options_.logs / "validations.log", appliance);
+    }
+}
+
+void Workshop::apply(const recipes::Step& step, const fs::path& log, Appliance& appliance)
+{
+    try {
+        apply_step(
+            {.appliance = appliance, .recipe = recipe_, .log = log, .secrets = secrets_, .packages = &installer_},
+            step);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::interrupted) {
+            progress_.note("the step's log: " + log.native());
+            if (options_.on_failed_step) {
+                options_.on_failed_step(appliance, error);
+            }
+        }
+        throw;
+    }
 }
 
 } // namespace kiln::builder

@@ -39,11 +39,15 @@ private:
     [[nodiscard]] std::vector<std::filesystem::path> next_overlays();
     [[nodiscard]] bool network_from(std::size_t index) const;
 
-    void make_base();
+    void bootstrap();
+    void import();
     void store_base();
     void make(std::size_t index, Appliance& appliance, BlockServer& server);
     void mount(Appliance& appliance);
     void carry_out(std::size_t index, Appliance& appliance);
+    void apply(const recipes::Step& step, const std::filesystem::path& log, Appliance& appliance);
+    [[nodiscard]] Json seal_system(Appliance& appliance);
+    void validate(Appliance& appliance);
     void finish(Appliance& appliance, BlockServer& server, std::chrono::steady_clock::time_point begun);
 
     const recipes::Recipe& recipe_;
@@ -61,6 +65,9 @@ private:
     std::chrono::milliseconds base_took_{0};
     std::optional<Compression> compression_;
 };
+
+// The size of the disk that a recipe with a `disk` base took in, from its layer's record.
+[[nodiscard]] ByteSize imported_size(const LayerRecord& record);
 
 // How many files below the merged layer of each disk are layers of their own: the parent's, or the base's.
 [[nodiscard]] std::size_t layers_below(const std::vector<PlannedLayer>& plan, const BuildOptions& options,

@@ -8,6 +8,15 @@
 
 namespace kiln::bundle
 {
+namespace
+{
+
+bool is_lower_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+} // namespace
 
 bool is_device(std::string_view text)
 {
@@ -39,6 +48,11 @@ bool is_time(std::string_view text)
     return day.ok() && numbers[3] < 24 && numbers[4] < 60 && numbers[5] < 60;
 }
 
+bool is_date(std::string_view text)
+{
+    return text.size() == 10 && is_time(std::string(text) + "T00:00:00Z");
+}
+
 bool is_account(std::string_view text)
 {
     return text.size() == 12 && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -55,6 +69,25 @@ bool is_mount_point(std::string_view text)
 {
     const std::string inner = std::string(text) + "/";
     return text.starts_with('/') && inner.find("/../") == std::string::npos && inner.find("/./") == std::string::npos;
+}
+
+bool is_part_name(std::string_view text)
+{
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+        return is_lower_alphanumeric(c) || (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.';
+    });
+}
+
+bool is_type_name(std::string_view text)
+{
+    return !text.empty() && std::all_of(text.begin(), text.end(),
+                                        [](char c) { return is_lower_alphanumeric(c) || c == '-' || c == '.'; });
+}
+
+bool is_url_path(std::string_view text)
+{
+    return text.starts_with('/') &&
+           std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < '\x7f' && c != '#'; });
 }
 
 } // namespace kiln::bundle

@@ -187,21 +187,21 @@ void Layout::add_to_index(const Descriptor& manifest, std::string_view artifact_
     write_file_durably(folder_ / "index.json", canonical_json(index));
 }
 
-std::vector<Digest> Layout::find_signatures(const Digest& manifest) const
+std::vector<Digest> Layout::find_attached(const Digest& manifest, std::string_view artifact_type) const
 {
     std::vector<Digest> found;
     const Json index = load_index();
     for (const Json& entry : index["manifests"]) {
         const auto digest = Digest::parse(text_of(entry, "digest"));
         const std::string subject = annotation_of(entry, subject_annotation);
-        if (!digest || text_of(entry, "artifactType") != signature_artifact_type) {
+        if (!digest || text_of(entry, "artifactType") != artifact_type) {
             continue;
         }
         if (!subject.empty() && subject != manifest.to_string()) {
             continue;
         }
         try {
-            if (parse_signature_oci_manifest(read_verified(*digest)).subject.digest == manifest) {
+            if (parse_attached_oci_manifest(read_verified(*digest), artifact_type).subject.digest == manifest) {
                 found.push_back(*digest);
             }
         } catch (const Error&) {

@@ -22,14 +22,28 @@ Json text_or_null(const std::string& text)
 
 Json to_json(const Test& test)
 {
-    const bool run = test.kind == "run";
+    const auto of = [&](std::initializer_list<std::string_view> kinds, Json value) {
+        return std::ranges::find(kinds, test.kind) != kinds.end() ? std::move(value) : Json(nullptr);
+    };
     return {{"name", test.name},
             {"kind", test.kind},
-            {"command", run ? Json(test.command) : Json(nullptr)},
-            {"status", run ? Json(test.status) : Json(nullptr)},
-            {"output", run ? or_null(test.output) : Json(nullptr)},
-            {"pattern", run ? Json(nullptr) : Json(test.pattern)},
+            {"derived", test.derived},
+            {"command", of({"run"}, test.command)},
+            {"status", of({"run", "http"}, test.status)},
+            {"output", of({"run"}, or_null(test.output))},
+            {"pattern", of({"console"}, test.pattern)},
+            {"port", of({"port", "http"}, test.port)},
+            {"path", of({"http"}, test.path)},
+            {"body", of({"http"}, or_null(test.body))},
             {"timeout_seconds", test.timeout_seconds}};
+}
+
+Json to_json(const LaunchDefaults& launch)
+{
+    return {{"instance_type", or_null(launch.instance_type)},
+            {"minimum_memory", launch.minimum_memory ? Json(launch.minimum_memory->bytes()) : Json(nullptr)},
+            {"accounts", Json(launch.accounts)},
+            {"deprecated_on", or_null(launch.deprecated_on)}};
 }
 
 Json to_json(const BlockDeviceMapping& mapping)
@@ -38,10 +52,16 @@ Json to_json(const BlockDeviceMapping& mapping)
     for (const LayerReference& layer : mapping.layers) {
         layers.push_back({{"digest", layer.digest.to_string()}, {"size", layer.size.bytes()}});
     }
+    Json file_systems = Json::array();
+    for (const FileSystem& one : mapping.file_systems) {
+        file_systems.push_back(
+            {{"filesystem", one.type}, {"mount", text_or_null(one.mount)}, {"name", text_or_null(one.name)}});
+    }
     return {{"device", mapping.device},
             {"size", mapping.size.bytes()},
-            {"filesystem", text_or_null(mapping.filesystem)},
-            {"mount", text_or_null(mapping.mount)},
+            {"volume_type", mapping.volume_type},
+            {"encrypted", mapping.encrypted},
+            {"file_systems", std::move(file_systems)},
             {"delete_on_termination", mapping.delete_on_termination},
             {"layers", std::move(layers)}};
 }
@@ -102,6 +122,7 @@ Json to_json(const Manifest& manifest)
         {"root_device_name", manifest.root_device},
         {"block_device_mappings", std::move(devices)},
         {"launch_permissions", {{"public", manifest.launch_public}}},
+        {"launch", to_json(manifest.launch)},
         {"software", to_json(manifest.software)},
         {"parent", to_json(manifest.parent)},
         {"source", to_json(manifest.source)},

@@ -31,13 +31,21 @@ struct LayerReference {
     ByteSize size; // of the blob
 };
 
+// One file system of a volume: all of it, a partition, or a logical volume.
+struct FileSystem {
+    std::string type{};  // "ext4"
+    std::string mount{}; // empty: not mounted, as swap
+    std::string name{};  // of the partition or logical volume; empty: none
+};
+
 struct BlockDeviceMapping {
-    std::string device; // "/dev/vda"
-    ByteSize size;      // of the guest's disk
-    std::string filesystem;
-    std::string mount;
+    std::string device{};                   // "/dev/vda"
+    ByteSize size{};                        // of the guest's disk
+    std::string volume_type = "gp3";        // EC2's
+    bool encrypted = false;                 // LUKS2 around all that is on it
+    std::vector<FileSystem> file_systems{}; // of the root device, the one at "/" first
     bool delete_on_termination = true;
-    std::vector<LayerReference> layers; // bottom first
+    std::vector<LayerReference> layers{}; // bottom first; none: blank, never of the root device
 };
 
 struct Source {
@@ -54,15 +62,27 @@ struct Parent {
     Digest manifest; // the parent's OCI manifest
 };
 
-// A test that came with the recipe, as the launcher runs it.
+// A test that came with the recipe, as the launcher runs it. Regular expressions are ECMAScript's.
 struct Test {
-    std::string name;
-    std::string kind;                  // "run" or "console"
-    std::string command;               // of run: for /bin/sh -c
-    std::int64_t status = 0;           // of run: the expected exit status
-    std::optional<std::string> output; // of run: the expected trimmed standard output
-    std::string pattern;               // of console: ECMAScript regular expression
+    std::string name{};
+    std::string kind{};                  // "run", "console", "port", "http"
+    bool derived = false;                // from the rest of the recipe, not written there as a test
+    std::string command{};               // of run: for /bin/sh -c
+    std::int64_t status = 0;             // of run: the expected exit status; of http: the status of the answer
+    std::optional<std::string> output{}; // of run: the expected trimmed standard output
+    std::string pattern{};               // of console: a regular expression
+    std::uint16_t port = 0;              // of port and http: TCP, in the guest
+    std::string path{};                  // of http: with its query
+    std::optional<std::string> body{};   // of http: a regular expression
     std::int64_t timeout_seconds = 60;
+};
+
+// What a launch goes by; the catalogue has the launch permissions of everyone.
+struct LaunchDefaults {
+    std::optional<std::string> instance_type{};
+    std::optional<ByteSize> minimum_memory{};
+    std::vector<std::string> accounts{};        // that may launch it, besides the owner
+    std::optional<std::string> deprecated_on{}; // "2027-11-23"
 };
 
 struct Manifest {
@@ -77,6 +97,7 @@ struct Manifest {
     std::string root_device;
     std::vector<BlockDeviceMapping> block_devices; // the root device first
     bool launch_public = false;                    // initial launch permission
+    LaunchDefaults launch;
     std::vector<Software> software;
     std::optional<Parent> parent;
     Source source;

@@ -5,6 +5,7 @@
 
 #include "bundle/field_rules.h"
 #include "bundle/object_reader.h"
+#include "bundle/read_parts.h"
 #include "core/error.h"
 #include "core/random.h"
 
@@ -21,14 +22,14 @@ namespace
 
 constexpr std::int64_t largest_disk = std::int64_t{64} << 40U; // 64 TiB
 constexpr std::size_t most_devices = 26;
-constexpr std::size_t most_layers = 128; // of one device
+constexpr std::size_t most_layers = 128;       // of one device
+constexpr std::size_t most_file_systems = 128; // of one device
 constexpr std::size_t most_packages = 100'000;
 constexpr std::size_t most_tests = 1'000;
 constexpr std::size_t most_tags = 50;
 constexpr std::size_t longest_word = 64;
 constexpr std::size_t longest_line = 256;
 constexpr std::size_t longest_text = 4'096;
-constexpr std::size_t longest_script = 65'536;
 
 void require_schema(const Json& json)
 {
@@ -65,24 +66,6 @@ SemanticVersion read_version(ObjectReader& reader)
     return *version;
 }
 
-std::string read_word_of(ObjectReader& reader, const std::string& key, std::initializer_list<std::string_view> words)
-{
-    std::string text = reader.string(key, longest_word);
-    if (std::find(words.begin(), words.end(), text) == words.end()) {
-        reader.refuse(key, "is not one of the known values");
-    }
-    return text;
-}
-
-std::string read_filled(ObjectReader& reader, const std::string& key, std::size_t longest, Lines lines = Lines::one)
-{
-    std::string text = reader.string(key, longest, lines);
-    if (text.empty()) {
-        reader.refuse(key, "is empty");
-    }
-    return text;
-}
-
 std::string read_device(ObjectReader& reader, const std::string& key)
 {
     std::string device = reader.string(key, longest_word);
@@ -90,6 +73,25 @@ std::string read_device(ObjectReader& reader, const std::string& key)
         reader.refuse(key, "is not a device from /dev/vda to /dev/vdz");
     }
     return device;
+}
+
+FileSystem read_file_system(ObjectReader reader)
+{
+    FileSystem one;
+    one.type = reader.string("filesystem", 16);
+    if (!is_file_system(one.type)) {
+        reader.refuse("filesystem", "is not the name of a file system");
+    }
+    one.mount = reader.string_or_null("mount", longest_line).value_or("");
+    if (!one.mount.empty() && !is_mount_point(one.mount)) {
+        reader.refuse("mount", R"(is not an absolute path without "." and "..")");
+    }
+    one.name = reader.string_or_null("name", longest_word).value_or("");
+    if (!one.name.empty() && !is_part_name(one.name)) {
+        reader.refuse("name", "is not the name of a partition or logical volume");
+    }
+    reader.finish();
+    return one;
 }
 
 BlockDeviceMapping read_mapping(ObjectReader reader)
@@ -101,19 +103,17 @@ BlockDeviceMapping read_mapping(ObjectReader reader)
         reader.refuse("size", "is not a multiple of 512 bytes");
     }
     mapping.size = ByteSize(static_cast<std::uint64_t>(size));
-    mapping.filesystem = reader.string_or_null("filesystem", 16).value_or("");
-    if (!mapping.filesystem.empty() && !is_file_system(mapping.filesystem)) {
-        reader.refuse("filesystem", "is not the name of a file system");
+    mapping.volume_type = reader.string("volume_type", 16);
+    if (!is_type_name(mapping.volume_type)) {
+        reader.refuse("volume_type", "is not the name of a volume type");
     }
-    mapping.mount = reader.string_or_null("mount", longest_line).value_or("");
-    if (!mapping.mount.empty() && !is_mount_point(mapping.mount)) {
-        reader.refuse("mount", R"(is not an absolute path without "." and "..")");
+    mapping.encrypted = reader.boolean("encrypted");
+    const std::size_t parts = reader.array("file_systems", most_file_systems).size();
+    for (std::size_t i = 0; i < parts; ++i) {
+        mapping.file_systems.push_back(read_file_system(reader.element("file_systems", i)));
     }
     mapping.delete_on_termination = reader.boolean("delete_on_termination");
     const std::size_t count = reader.array("layers", most_layers).size();
-    if (count == 0) {
-        reader.refuse("layers", "is empty");
-    }
     for (std::size_t i = 0; i < count; ++i) {
         ObjectReader layer = reader.element("layers", i);
         Digest digest = layer.digest("digest");
@@ -123,6 +123,18 @@ BlockDeviceMapping read_mapping(ObjectReader reader)
     }
     reader.finish();
     return mapping;
+}
+
+void refuse_shared_mounts(const ObjectReader& reader, const Manifest& manifest)
+{
+    std::set<std::string> seen;
+    for (const BlockDeviceMapping& mapping : manifest.block_devices) {
+        for (const FileSystem& one : mapping.file_systems) {
+            if (!one.mount.empty() && !seen.insert(one.mount).second) {
+                reader.refuse("block_device_mappings", "mounts two file systems at " + one.mount);
+            }
+        }
+    }
 }
 
 void read_devices(ObjectReader& reader, Manifest& manifest)
@@ -147,6 +159,14 @@ void read_devices(ObjectReader& reader, Manifest& manifest)
     if (count == 0 || manifest.block_devices.front().device != manifest.root_device) {
         reader.refuse("block_device_mappings", "does not begin with the root device");
     }
+    const BlockDeviceMapping& root = manifest.block_devices.front();
+    if (root.layers.empty()) {
+        reader.refuse("block_device_mappings[0].layers", "is empty");
+    }
+    if (root.file_systems.empty() || root.file_systems.front().mount != "/") {
+        reader.refuse("block_device_mappings[0].file_systems", "does not begin with the one that is mounted at /");
+    }
+    refuse_shared_mounts(reader, manifest);
 }
 
 void read_software(ObjectReader& reader, Manifest& manifest)
@@ -195,34 +215,6 @@ Source read_source(ObjectReader reader)
     }
     reader.finish();
     return source;
-}
-
-void refuse_unless_null(ObjectReader& reader, std::initializer_list<std::string_view> keys)
-{
-    for (const std::string_view key : keys) {
-        if (!reader.any(std::string(key)).is_null()) {
-            reader.refuse(key, "is not null, though this kind of test has none");
-        }
-    }
-}
-
-Test read_test(ObjectReader reader)
-{
-    Test test;
-    test.name = read_filled(reader, "name", longest_line);
-    test.kind = read_word_of(reader, "kind", {"run", "console"});
-    if (test.kind == "run") {
-        test.command = read_filled(reader, "command", longest_script, Lines::many);
-        test.status = reader.integer("status", 0, 255);
-        test.output = reader.string_or_null("output", longest_script, Lines::many);
-        refuse_unless_null(reader, {"pattern"});
-    } else {
-        test.pattern = read_filled(reader, "pattern", longest_text);
-        refuse_unless_null(reader, {"command", "status", "output"});
-    }
-    test.timeout_seconds = reader.integer("timeout_seconds", 1, 86'400);
-    reader.finish();
-    return test;
 }
 
 void read_tests(ObjectReader& reader, Manifest& manifest)
@@ -277,6 +269,7 @@ Manifest manifest_from_json(const Json& json)
     read_os(reader.object("os"), manifest);
     read_devices(reader, manifest);
     manifest.launch_public = read_launch_permissions(reader.object("launch_permissions"));
+    manifest.launch = read_launch(reader.object("launch"));
     read_software(reader, manifest);
     manifest.parent = read_parent(reader);
     manifest.source = read_source(reader.object("source"));

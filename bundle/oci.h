@@ -18,13 +18,15 @@ namespace kiln::bundle
 inline constexpr std::string_view ami_artifact_type = "application/vnd.kiln.ami.v1+json";
 inline constexpr std::string_view disk_layer_type = "application/vnd.kiln.disk.layer.v1+qcow2";
 inline constexpr std::string_view signature_artifact_type = "application/vnd.kiln.signature.v1+json";
+inline constexpr std::string_view sbom_artifact_type = "application/spdx+json";              // SPDX 2.3
+inline constexpr std::string_view provenance_artifact_type = "application/vnd.in-toto+json"; // SLSA v1
 inline constexpr std::string_view dsse_type = "application/vnd.dsse.envelope.v1+json";
 inline constexpr std::string_view oci_manifest_type = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::string_view oci_empty_type = "application/vnd.oci.empty.v1+json";
-inline constexpr std::string_view oci_empty_blob = "{}"; // the config blob of a signature manifest
+inline constexpr std::string_view oci_empty_blob = "{}"; // the config blob of what is attached
 
 // Annotations of an index entry. Other tools find an image by its reference name; the subject spares
-// find_signatures from reading the signatures of other images.
+// find_attached from reading the signatures of other images.
 inline constexpr std::string_view reference_name_annotation = "org.opencontainers.image.ref.name";
 inline constexpr std::string_view subject_annotation = "vnd.kiln.subject";
 
@@ -37,8 +39,9 @@ struct Descriptor {
 // The OCI manifest of an AMI, canonical JSON bytes.
 [[nodiscard]] std::string ami_oci_manifest(const Manifest& manifest, const Descriptor& config);
 
-// The OCI manifest that attaches a DSSE envelope to the manifest `subject`.
-[[nodiscard]] std::string signature_oci_manifest(const Descriptor& envelope, const Descriptor& subject);
+// The OCI manifest that attaches a DSSE envelope to the manifest `subject`: a signature or an attestation.
+[[nodiscard]] std::string attached_oci_manifest(std::string_view artifact_type, const Descriptor& envelope,
+                                                const Descriptor& subject);
 
 // What an AMI's OCI manifest names. Throws Error{untrusted} unless it is one of ours.
 struct AmiOciManifest {
@@ -47,13 +50,14 @@ struct AmiOciManifest {
 };
 [[nodiscard]] AmiOciManifest parse_ami_oci_manifest(std::string_view bytes);
 
-// What a signature manifest names; `config` is always the empty blob. Throws Error{untrusted}.
-struct SignatureOciManifest {
+// What such a manifest names; `config` is always the empty blob. Throws Error{untrusted}, also for one of another
+// artifact type.
+struct AttachedOciManifest {
     Descriptor config;
     Descriptor envelope;
     Descriptor subject;
 };
-[[nodiscard]] SignatureOciManifest parse_signature_oci_manifest(std::string_view bytes);
+[[nodiscard]] AttachedOciManifest parse_attached_oci_manifest(std::string_view bytes, std::string_view artifact_type);
 
 // An OCI image layout folder. Safe for many readers and writers at once; callers that change the
 // index hold the region's lock.
@@ -77,9 +81,9 @@ public:
     // Adds a manifest to index.json, with annotations (string to string). Idempotent. An older entry
     // with the same reference name loses that name, as the OCI tools have it.
     void add_to_index(const Descriptor& manifest, std::string_view artifact_type, const Json& annotations) const;
-    // The digests of the signature manifests whose subject is `manifest`; a damaged one that the
+    // The digests of the manifests of `artifact_type` whose subject is `manifest`; a damaged one that the
     // index gives this subject is among them, so that the caller meets the damage.
-    [[nodiscard]] std::vector<Digest> find_signatures(const Digest& manifest) const;
+    [[nodiscard]] std::vector<Digest> find_attached(const Digest& manifest, std::string_view artifact_type) const;
 
     // Removes what killed writers left half-written. The caller holds the region's lock.
     void sweep_abandoned() const;

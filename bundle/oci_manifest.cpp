@@ -95,12 +95,12 @@ std::string ami_oci_manifest(const Manifest& manifest, const Descriptor& config)
                              {"vnd.kiln.architecture", manifest.architecture}}}});
 }
 
-std::string signature_oci_manifest(const Descriptor& envelope, const Descriptor& subject)
+std::string attached_oci_manifest(std::string_view artifact_type, const Descriptor& envelope, const Descriptor& subject)
 {
     const Descriptor empty{std::string(oci_empty_type), digest_of(oci_empty_blob), ByteSize(oci_empty_blob.size())};
     return canonical_json({{"schemaVersion", 2},
                            {"mediaType", oci_manifest_type},
-                           {"artifactType", signature_artifact_type},
+                           {"artifactType", artifact_type},
                            {"config", to_json(empty)},
                            {"layers", Json::array({to_json(envelope)})},
                            {"subject", to_json(subject)},
@@ -122,11 +122,11 @@ AmiOciManifest parse_ami_oci_manifest(std::string_view bytes)
     return manifest;
 }
 
-SignatureOciManifest parse_signature_oci_manifest(std::string_view bytes)
+AttachedOciManifest parse_attached_oci_manifest(std::string_view bytes, std::string_view artifact_type)
 {
-    const Json json = parse_untrusted(bytes, "signature manifest");
-    ObjectReader reader(json, "signature manifest");
-    read_heading(reader, signature_artifact_type);
+    const Json json = parse_untrusted(bytes, "artifact manifest");
+    ObjectReader reader(json, "artifact manifest");
+    read_heading(reader, artifact_type);
     Descriptor config = read_descriptor(reader.object("config"), oci_empty_type);
     if (config.digest != digest_of(oci_empty_blob)) {
         reader.refuse("config", "is not the empty blob");

@@ -16,23 +16,56 @@ namespace kiln::cli
 namespace
 {
 
+// One overload a kind; each fills in what its kind has.
+void fill(bundle::Test& test, const recipes::RunTest& run)
+{
+    test.kind = "run";
+    test.command = run.command;
+    test.status = run.status;
+    test.output = run.output;
+    test.timeout_seconds = run.timeout.count();
+}
+
+void fill(bundle::Test& test, const recipes::ConsoleTest& console)
+{
+    test.kind = "console";
+    test.pattern = console.pattern;
+    test.timeout_seconds = console.timeout.count();
+}
+
+void fill(bundle::Test& test, const recipes::PortTest& port)
+{
+    test.kind = "port";
+    test.port = port.port;
+    test.timeout_seconds = port.timeout.count();
+}
+
+void fill(bundle::Test& test, const recipes::HttpTest& http)
+{
+    test.kind = "http";
+    test.port = http.port;
+    test.path = http.path;
+    test.status = http.status;
+    test.body = http.body;
+    test.timeout_seconds = http.timeout.count();
+}
+
 bundle::Test to_bundle(const recipes::Test& test)
 {
     bundle::Test result;
     result.name = test.name;
-    if (const auto* run = std::get_if<recipes::RunTest>(&test.check)) {
-        result.kind = "run";
-        result.command = run->command;
-        result.status = run->status;
-        result.output = run->output;
-        result.timeout_seconds = run->timeout.count();
-    } else {
-        const auto& console = std::get<recipes::ConsoleTest>(test.check);
-        result.kind = "console";
-        result.pattern = console.pattern;
-        result.timeout_seconds = console.timeout.count();
-    }
+    result.derived = test.derived;
+    std::visit([&](const auto& check) { fill(result, check); }, test.check);
     return result;
+}
+
+bundle::LaunchDefaults to_bundle(const recipes::LaunchDefaults& launch)
+{
+    const auto filled = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); };
+    return {.instance_type = filled(launch.instance_type),
+            .minimum_memory = launch.minimum_memory == ByteSize() ? std::nullopt : std::optional(launch.minimum_memory),
+            .accounts = launch.accounts,
+            .deprecated_on = filled(launch.deprecated_on)};
 }
 
 bundle::Manifest manifest_for(const recipes::Recipe& recipe, const std::string& owner)
@@ -42,6 +75,10 @@ bundle::Manifest manifest_for(const recipes::Recipe& recipe, const std::string& 
     manifest.version = recipe.version;
     manifest.description = recipe.description;
     manifest.architecture = recipe.architecture;
+    manifest.boot_mode = recipe.boot.firmware;
+    manifest.launch_public = recipe.launch.is_public;
+    manifest.launch = to_bundle(recipe.launch);
+    manifest.tags = recipe.launch.tags;
     manifest.owner = owner;
     manifest.source.kind = "recipe";
     manifest.source.recipe = recipe.digest;

@@ -29,6 +29,15 @@ void list(Context& context)
                                   : table(rows));
 }
 
+std::string launch_permission(const registry::Image& image, const bundle::Manifest& manifest)
+{
+    if (image.launch_public) {
+        return "public";
+    }
+    const std::vector<std::string>& accounts = manifest.launch.accounts;
+    return accounts.empty() ? "the owner" : "the owner, " + join(accounts, ", ");
+}
+
 std::string describe(const registry::Image& image, const bundle::Manifest& manifest, const std::string& region)
 {
     std::vector<std::vector<std::string>> rows = {
@@ -40,7 +49,10 @@ std::string describe(const registry::Image& image, const bundle::Manifest& manif
         {"Boot mode", manifest.boot_mode},
         {"Operating system", manifest.os_name},
         {"State", std::string(name_of(image.state))},
-        {"Launch permission", image.launch_public ? "public" : "the owner"},
+        {"Launch permission", launch_permission(image, manifest)},
+        {"Instance type", manifest.launch.instance_type.value_or("any")},
+        {"Minimum memory", manifest.launch.minimum_memory ? to_string(*manifest.launch.minimum_memory) : "none"},
+        {"Deprecated on", manifest.launch.deprecated_on.value_or("never")},
         {"Owner", image.owner},
         {"Region", region},
         {"Created", image.created},
@@ -57,22 +69,41 @@ std::string describe(const registry::Image& image, const bundle::Manifest& manif
                                                    manifest.source.consistency.value_or("crash"))});
     }
     std::string text = table(rows) + "\n";
-    std::vector<std::vector<std::string>> volumes = {{"DEVICE", "SIZE", "FILE SYSTEM", "MOUNT", "LAYERS", "STORED"}};
+    std::vector<std::vector<std::string>> volumes = {
+        {"DEVICE", "SIZE", "TYPE", "ENCRYPTED", "LAYERS", "STORED", "FILE SYSTEMS"}};
     for (const bundle::BlockDeviceMapping& mapping : manifest.block_devices) {
         ByteSize stored;
         for (const bundle::LayerReference& layer : mapping.layers) {
             stored = stored + layer.size;
         }
-        volumes.push_back({mapping.device, to_string(mapping.size), mapping.filesystem, mapping.mount,
-                           std::to_string(mapping.layers.size()), to_string(stored)});
+        std::vector<std::string> contents;
+        for (const bundle::FileSystem& one : mapping.file_systems) {
+            contents.push_back(one.mount.empty() ? one.type : fmt::format("{} on {}", one.type, one.mount));
+        }
+        volumes.push_back({mapping.device, to_string(mapping.size), mapping.volume_type,
+                           mapping.encrypted ? "yes" : "no", std::to_string(mapping.layers.size()), to_string(stored),
+                           join(contents, ", ")});
     }
     return text + table(volumes);
 }
 
-void show(Context& context, const std::string& reference)
+struct ShowOptions {
+    std::string image;
+    bool sbom = false;
+    bool provenance = false;
+};
+
+void show(Context& context, const ShowOptions& options)
 {
     const auto region = context.open_region();
-    const registry::Image image = region->resolve(reference);
+    const registry::Image image = region->resolve(options.image);
+    if (options.sbom || options.provenance) {
+        const Json document =
+            region->attachment(image, options.sbom ? bundle::sbom_artifact_type : bundle::provenance_artifact_type,
+                               signing::TrustStore(context.paths.trust));
+        print_result(context, document, document.dump(2) + "\n");
+        return;
+    }
     const bundle::Manifest manifest = region->load_manifest(image);
     Json json = to_json(image, context.region);
     json["ami"] = bundle::to_json(manifest);
@@ -118,7 +149,18 @@ void add_image(CLI::App& app, Context& context)
             ->type_name("AMI");
         on_run(*command, context, [&context, reference, action] { action(context, *reference); });
     };
-    add("show", "All about one AMI", show);
+    auto options = std::make_shared<ShowOptions>();
+    CLI::App* show_command = image->add_subcommand("show", "All about one AMI");
+    show_command->add_option("image", options->image, "An id, NAME (the newest), NAME@1.2.3 or NAME@1.2.x")
+        ->required()
+        ->type_name("AMI");
+    CLI::Option* sbom = show_command->add_flag("--sbom", options->sbom,
+                                               "Print its bill of materials (SPDX 2.3), once its signature is checked");
+    show_command
+        ->add_flag("--provenance", options->provenance,
+                   "Print how it was built (the predicate of SLSA provenance v1), once its signature is checked")
+        ->excludes(sbom);
+    on_run(*show_command, context, [&context, options] { show(context, *options); });
     add("verify", "Check signature, digests, trust and permission, as a launch does", verify_image);
 }
 

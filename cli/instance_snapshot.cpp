@@ -30,8 +30,6 @@ std::vector<builder::DiskCopy> to_builder(const launcher::DiskCopies& copies)
     for (const launcher::CopiedDisk& copy : copies.disks) {
         result.push_back({.device = copy.disk.device,
                           .size = copy.disk.size,
-                          .filesystem = copy.disk.filesystem,
-                          .mount = copy.disk.mount,
                           .delete_on_termination = copy.disk.delete_on_termination,
                           .layers = copy.disk.layers,
                           .delta = copy.delta});

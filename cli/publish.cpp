@@ -11,6 +11,27 @@
 namespace kiln::cli
 {
 
+namespace
+{
+
+bundle::BlockDeviceMapping mapping_of(const builder::Volume& volume)
+{
+    bundle::BlockDeviceMapping mapping;
+    mapping.device = volume.device;
+    mapping.size = volume.size;
+    mapping.volume_type = volume.type;
+    mapping.encrypted = volume.encrypted;
+    mapping.delete_on_termination = volume.delete_on_termination;
+    for (const builder::VolumeFileSystem& one : volume.file_systems) {
+        mapping.file_systems.push_back({.type = one.type, .mount = one.mount, .name = one.name});
+    }
+    // The manifest wants the root file system first, wherever its partition is.
+    std::ranges::stable_partition(mapping.file_systems, [](const auto& one) { return one.mount == "/"; });
+    return mapping;
+}
+
+} // namespace
+
 registry::Image publish(registry::Region& region, bundle::Manifest manifest, const builder::DiskSet& disks,
                         const signing::SecretKey& key)
 {
@@ -25,15 +46,12 @@ registry::Image publish(registry::Region& region, bundle::Manifest manifest, con
     }
     std::vector<registry::NewLayer> layers;
     for (const builder::Volume& volume : disks.volumes) {
-        const bool known = std::ranges::any_of(manifest.block_devices,
-                                               [&](const auto& mapping) { return mapping.device == volume.device; });
-        if (!known) {
-            manifest.block_devices.push_back({.device = volume.device,
-                                              .size = volume.size,
-                                              .filesystem = volume.filesystem,
-                                              .mount = volume.mount,
-                                              .delete_on_termination = volume.delete_on_termination,
-                                              .layers = {}});
+        const auto known =
+            std::ranges::find(manifest.block_devices, volume.device, &bundle::BlockDeviceMapping::device);
+        if (known == manifest.block_devices.end()) {
+            manifest.block_devices.push_back(mapping_of(volume));
+        } else {
+            known->size = volume.size; // it may have grown since the parent
         }
         for (const builder::FinishedLayer& layer : volume.layers) {
             layers.push_back({volume.device, layer.file, layer.digest});

@@ -35,8 +35,6 @@ Json to_json(const InstanceDisk& disk)
     }
     return {{"device", disk.device},
             {"size", disk.size.bytes()},
-            {"filesystem", disk.filesystem},
-            {"mount", disk.mount},
             {"delete_on_termination", disk.delete_on_termination},
             {"overlay", disk.overlay.native()},
             {"layers", layers}};
@@ -47,8 +45,6 @@ InstanceDisk disk_from_json(const Json& json)
     InstanceDisk disk;
     disk.device = string_member(json, "device", what);
     disk.size = ByteSize(static_cast<std::uint64_t>(integer_member(json, "size", what)));
-    disk.filesystem = string_member(json, "filesystem", what);
-    disk.mount = string_member(json, "mount", what);
     disk.delete_on_termination = bool_member(json, "delete_on_termination", what);
     disk.overlay = string_member(json, "overlay", what);
     for (const Json& layer : member(json, "layers", what)) {

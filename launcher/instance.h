@@ -25,9 +25,7 @@ enum class InstanceState { pending, running, shutting_down, stopped, terminated 
 // One disk of an instance: its own overlay over the AMI's layers.
 struct InstanceDisk {
     std::string device; // "/dev/vda"
-    ByteSize size;
-    std::string filesystem;
-    std::string mount;
+    ByteSize size;      // at least the AMI's
     bool delete_on_termination = true;
     std::filesystem::path overlay;             // qcow2 without a backing-file string
     std::vector<std::filesystem::path> layers; // bottom first, read-only, in the registry

@@ -83,8 +83,6 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
         InstanceDisk disk;
         disk.device = mapping.device;
         disk.size = mapping.size;
-        disk.filesystem = mapping.filesystem;
-        disk.mount = mapping.mount;
         disk.delete_on_termination = mapping.delete_on_termination;
         disk.layers = image.layer_paths(mapping);
         instance.disks.push_back(std::move(disk));

@@ -11,7 +11,6 @@ namespace
 {
 
 constexpr std::size_t longest_identifier = 64;
-constexpr std::size_t longest_host_path = 4095; // PATH_MAX without its NUL
 
 Checked<std::string> check_identifier(std::string_view text)
 {
@@ -47,14 +46,6 @@ Checked<ComponentReference> check_component_reference(std::string_view text)
     return ComponentReference{std::get<std::string>(std::move(name)), *version};
 }
 
-Checked<std::string> check_host_path(std::string_view text)
-{
-    if (text.empty() || text.size() > longest_host_path || text.ends_with('/')) {
-        return Problem{in_quotes(text) + " is not the path of a file"};
-    }
-    return std::string(text);
-}
-
 } // namespace
 
 namespace rules
@@ -63,7 +54,6 @@ namespace rules
 const Rule<std::string> identifier{check_identifier, R"("listen_port")"};
 const Rule<std::string> parameter_type{check_parameter_type, R"("string")"};
 const Rule<ComponentReference> component_reference{check_component_reference, R"("web-server@1.x.x")"};
-const Rule<std::string> host_path{check_host_path, R"("secrets/database-password")"};
 
 } // namespace rules
 } // namespace kiln::recipes

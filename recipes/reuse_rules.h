@@ -19,7 +19,6 @@ namespace rules
 extern const Rule<std::string> identifier; // of a parameter: "listen_port"
 extern const Rule<std::string> parameter_type;
 extern const Rule<ComponentReference> component_reference;
-extern const Rule<std::string> host_path; // absolute or relative
 
 } // namespace rules
 } // namespace kiln::recipes

@@ -127,9 +127,10 @@ std::vector<signing::Statement> Examination::signed_statements(std::vector<std::
 {
     const std::vector<signing::PublicKey> keys = trust_.keys_of(image_.owner);
     std::vector<signing::Statement> statements;
-    for (const Digest& digest : region_.layout().find_signatures(image_.manifest)) {
+    for (const Digest& digest : region_.layout().find_attached(image_.manifest, bundle::signature_artifact_type)) {
         try {
-            const auto attached = bundle::parse_signature_oci_manifest(region_.layout().read_verified(digest));
+            const auto attached = bundle::parse_attached_oci_manifest(region_.layout().read_verified(digest),
+                                                                      bundle::signature_artifact_type);
             static_cast<void>(read(attached.config));
             const auto verified =
                 signing::verify_envelope(read(attached.envelope), signing::in_toto_payload_type, keys);
@@ -247,13 +248,18 @@ void Examination::check_launch_permission()
     if (image_.launch_public) {
         return pass(name, "public");
     }
-    if (calling_account_ != image_.owner) {
+    if (calling_account_ == image_.owner) {
+        return pass(name, fmt::format("account {} owns it", calling_account_));
+    }
+    // The list is the signed manifest's; without a manifest nobody is on it.
+    if (!manifest_ ||
+        std::ranges::find(manifest_->launch.accounts, calling_account_) == manifest_->launch.accounts.end()) {
         return fail(name,
                     fmt::format("account {} may not launch it: it is private to account {}",
                                 calling_account_.empty() ? "(none)" : printable(calling_account_, false), image_.owner),
                     ErrorKind::permission_denied, "ask its owner to make it public or to share it");
     }
-    pass(name, fmt::format("account {} owns it", calling_account_));
+    pass(name, fmt::format("shared with account {}", calling_account_));
 }
 
 void Examination::check_layers()

@@ -5,7 +5,9 @@
 #include "core/files.h"
 #include "core/random.h"
 #include "core/timestamp.h"
+#include "registry/predicate_type.h"
 #include "registry/region_state.h"
+#include "signing/attestation.h"
 #include "signing/dsse.h"
 #include "signing/statement.h"
 
@@ -106,6 +108,14 @@ void store_layers(bundle::Manifest& manifest, const std::vector<NewLayer>& layer
 }
 
 // Stores the envelope and the manifest that attaches it to `subject`; returns the latter.
+bundle::Descriptor store_envelope(const std::string& envelope, std::string_view artifact_type,
+                                  const bundle::Descriptor& subject, const bundle::Layout& layout)
+{
+    static_cast<void>(layout.put(bundle::oci_empty_blob, bundle::oci_empty_type));
+    const bundle::Descriptor stored = layout.put(envelope, bundle::dsse_type);
+    return layout.put(bundle::attached_oci_manifest(artifact_type, stored, subject), bundle::oci_manifest_type);
+}
+
 bundle::Descriptor store_signature(const bundle::Manifest& manifest, const bundle::Descriptor& subject,
                                    const signing::SecretKey& key, const bundle::Layout& layout)
 {
@@ -116,9 +126,7 @@ bundle::Descriptor store_signature(const bundle::Manifest& manifest, const bundl
                                                             .account = manifest.owner,
                                                             .signed_at = iso_now()});
     const std::string envelope = signing::sign_envelope(signing::in_toto_payload_type, payload, key);
-    static_cast<void>(layout.put(bundle::oci_empty_blob, bundle::oci_empty_type));
-    const bundle::Descriptor stored = layout.put(envelope, bundle::dsse_type);
-    return layout.put(bundle::signature_oci_manifest(stored, subject), bundle::oci_manifest_type);
+    return store_envelope(envelope, bundle::signature_artifact_type, subject, layout);
 }
 
 void store_index(const bundle::Manifest& manifest, const bundle::Descriptor& image, const bundle::Descriptor& signature,
@@ -129,6 +137,26 @@ void store_index(const bundle::Manifest& manifest, const bundle::Descriptor& ima
     layout.add_to_index(image, bundle::ami_artifact_type, {{bundle::reference_name_annotation, reference}});
     layout.add_to_index(signature, bundle::signature_artifact_type,
                         {{bundle::subject_annotation, image.digest.to_string()}});
+}
+
+void store_attachments(const std::vector<Attachment>& attachments, const bundle::Manifest& manifest,
+                       const bundle::Descriptor& image, const signing::SecretKey& key, const bundle::Layout& layout)
+{
+    const std::string name = fmt::format("{}@{}", manifest.name, manifest.version.to_string());
+    for (const Attachment& attachment : attachments) {
+        const std::string envelope =
+            signing::sign_attestation({.subject_name = name,
+                                       .subject = image.digest,
+                                       .predicate_type = std::string(predicate_type_of(attachment.artifact_type)),
+                                       .predicate = parse_json(attachment.bytes, attachment.artifact_type)},
+                                      key);
+        if (envelope.size() > largest_manifest.bytes()) {
+            throw Error(ErrorKind::io, fmt::format("publishing {}: its {} is larger than {} when it is signed", name,
+                                                   attachment.artifact_type, to_string(largest_manifest)));
+        }
+        layout.add_to_index(store_envelope(envelope, attachment.artifact_type, image, layout), attachment.artifact_type,
+                            {{bundle::subject_annotation, image.digest.to_string()}});
+    }
 }
 
 Image row_of(const bundle::Manifest& manifest, const Digest& oci_manifest)
@@ -162,7 +190,8 @@ Image row_of(const bundle::Manifest& manifest, const Digest& oci_manifest)
 
 } // namespace
 
-Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key)
+Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key,
+                      const std::vector<Attachment>& attachments)
 {
     const bundle::Layout& layout = state_->layout;
     const FileLock lock(lock_file(state_->folder), FileLock::Wait::block);
@@ -179,6 +208,7 @@ Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& la
     const auto image = layout.put(bundle::ami_oci_manifest(manifest, config), bundle::oci_manifest_type);
     const auto signature = store_signature(manifest, image, key, layout);
     store_index(manifest, image, signature, layout);
+    store_attachments(attachments, manifest, image, key, layout);
     Image row = row_of(manifest, image.digest);
     state_->catalogue.insert(row);
     return row;

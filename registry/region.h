@@ -7,8 +7,10 @@
 #include "bundle/manifest.h"
 #include "bundle/oci.h"
 #include "core/digest.h"
+#include "core/json.h"
 #include "core/semantic_version.h"
 #include "signing/keys.h"
+#include "signing/trust_store.h"
 
 #include <filesystem>
 #include <memory>
@@ -48,6 +50,12 @@ struct NewLayer {
     std::optional<Digest> digest{}; // refused with Error{io} when its bytes have another one
 };
 
+// A document about an image, which goes beside it as an attestation that the image's account signed.
+struct Attachment {
+    std::string artifact_type; // bundle::sbom_artifact_type or bundle::provenance_artifact_type
+    std::string bytes;         // the document, a JSON object: SPDX 2.3, or the predicate of SLSA provenance v1
+};
+
 class Region
 {
 public:
@@ -61,9 +69,15 @@ public:
     [[nodiscard]] const bundle::Layout& layout() const noexcept;
 
     // Appends each NewLayer to its device's layers in `manifest`, stores everything, signs the
-    // statement as `account` and records the image. Throws Error{conflict} when name and version
+    // statement and the attachments with `key` and records the image. Throws Error{conflict} when name and version
     // (for this architecture) are taken; nothing is then left but blobs that a later gc removes.
-    Image publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key);
+    Image publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key,
+                  const std::vector<Attachment>& attachments = {});
+
+    // The document of that type, once a key that is trusted for the image's owner is seen to have signed it as being
+    // about this image. Throws Error{not_found} when there is none, Error{untrusted} when none holds.
+    [[nodiscard]] Json attachment(const Image& image, std::string_view artifact_type,
+                                  const signing::TrustStore& trust) const;
 
     // Newest first (created, then version).
     [[nodiscard]] std::vector<Image> images() const;

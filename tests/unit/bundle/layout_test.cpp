@@ -40,7 +40,8 @@ protected:
     {
         static_cast<void>(layout.put(oci_empty_blob, oci_empty_type));
         const Descriptor envelope = layout.put("envelope", dsse_type);
-        const Descriptor manifest = layout.put(signature_oci_manifest(envelope, subject), oci_manifest_type);
+        const Descriptor manifest =
+            layout.put(attached_oci_manifest(signature_artifact_type, envelope, subject), oci_manifest_type);
         layout.add_to_index(manifest, signature_artifact_type, annotations);
         return manifest;
     }
@@ -164,11 +165,11 @@ TEST_F(LayoutTest, FindsTheSignaturesOfOneManifest)
 {
     const Descriptor one = layout.put("one", oci_manifest_type);
     const Descriptor two = layout.put("two", oci_manifest_type);
-    EXPECT_TRUE(layout.find_signatures(one.digest).empty());
+    EXPECT_TRUE(layout.find_attached(one.digest, signature_artifact_type).empty());
     const Descriptor annotated = attach(one, {{std::string(subject_annotation), one.digest.to_string()}});
     const Descriptor plain = attach(two, Json::object());
-    EXPECT_EQ(std::vector{annotated.digest}, layout.find_signatures(one.digest));
-    EXPECT_EQ(std::vector{plain.digest}, layout.find_signatures(two.digest));
+    EXPECT_EQ(std::vector{annotated.digest}, layout.find_attached(one.digest, signature_artifact_type));
+    EXPECT_EQ(std::vector{plain.digest}, layout.find_attached(two.digest, signature_artifact_type));
 }
 
 TEST_F(LayoutTest, AnAnnotationCannotMoveASignature)
@@ -176,8 +177,8 @@ TEST_F(LayoutTest, AnAnnotationCannotMoveASignature)
     const Descriptor one = layout.put("one", oci_manifest_type);
     const Descriptor two = layout.put("two", oci_manifest_type);
     attach(one, {{std::string(subject_annotation), two.digest.to_string()}});
-    EXPECT_TRUE(layout.find_signatures(one.digest).empty());
-    EXPECT_TRUE(layout.find_signatures(two.digest).empty());
+    EXPECT_TRUE(layout.find_attached(one.digest, signature_artifact_type).empty());
+    EXPECT_TRUE(layout.find_attached(two.digest, signature_artifact_type).empty());
 }
 
 TEST_F(LayoutTest, ADamagedSignatureIsFoundNotForgotten)
@@ -185,7 +186,7 @@ TEST_F(LayoutTest, ADamagedSignatureIsFoundNotForgotten)
     const Descriptor one = layout.put("one", oci_manifest_type);
     const Descriptor signature = attach(one, {{std::string(subject_annotation), one.digest.to_string()}});
     overwrite(layout.blob_path(signature.digest), "x");
-    EXPECT_EQ(std::vector{signature.digest}, layout.find_signatures(one.digest));
+    EXPECT_EQ(std::vector{signature.digest}, layout.find_attached(one.digest, signature_artifact_type));
 }
 
 TEST_F(LayoutTest, SweepsWhatAKilledWriterLeft)
@@ -198,7 +199,8 @@ TEST_F(LayoutTest, SweepsWhatAKilledWriterLeft)
 TEST_F(LayoutTest, ADamagedIndexIsAnError)
 {
     write_file_durably(folder.path() / "region" / "index.json", "[]");
-    EXPECT_EQ(ErrorKind::io, kind_of([&] { static_cast<void>(layout.find_signatures(digest_of("x"))); }));
+    EXPECT_EQ(ErrorKind::io,
+              kind_of([&] { static_cast<void>(layout.find_attached(digest_of("x"), signature_artifact_type)); }));
 }
 
 } // namespace

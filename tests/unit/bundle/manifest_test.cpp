@@ -36,8 +36,8 @@ TEST(Manifest, WritesNullForWhatIsNotThere)
     manifest.parent.reset();
     manifest.source = {"recipe", std::nullopt, std::nullopt, std::nullopt};
     manifest.block_devices.resize(1);
-    manifest.block_devices[0].filesystem.clear();
-    manifest.block_devices[0].mount.clear();
+    manifest.block_devices[0].file_systems.resize(1);
+    manifest.launch = {};
     manifest.tests.clear();
     manifest.tags.clear();
     manifest.software.clear();
@@ -97,7 +97,7 @@ TEST(Manifest, RefusesHostileFields)
         {"/os/name", bell, "manifest: os.name: holds a control character"},
         {"/os/extra", 1, "manifest: os.extra: is not a field that this version of Kiln knows"},
         {"/extra", nullptr, "manifest: extra: is not a field that this version of Kiln knows"},
-        {"/root_device_name", "/dev/vdc", "manifest: block_device_mappings: does not begin with the root device"},
+        {"/root_device_name", "/dev/vdd", "manifest: block_device_mappings: does not begin with the root device"},
         {"/root_device_name", "/etc/passwd", "manifest: root_device_name: is not a device from /dev/vda to /dev/vdz"},
         {"/block_device_mappings", Json::array(),
          "manifest: block_device_mappings: does not begin with the root device"},
@@ -117,12 +117,35 @@ TEST(Manifest, RefusesHostileFields)
         {"/block_device_mappings/0/size", 513,
          "manifest: block_device_mappings[0].size: is not a multiple of 512 bytes"},
         {"/block_device_mappings/0/size", 1e9, "manifest: block_device_mappings[0].size: is not an integer"},
-        {"/block_device_mappings/0/filesystem", "ext4,x=y",
-         "manifest: block_device_mappings[0].filesystem: is not the name of a file system"},
-        {"/block_device_mappings/0/mount", "/a/../b",
-         "manifest: block_device_mappings[0].mount: is not an absolute path without \".\" and \"..\""},
-        {"/block_device_mappings/0/mount", "a",
-         "manifest: block_device_mappings[0].mount: is not an absolute path without \".\" and \"..\""},
+        {"/block_device_mappings/0/volume_type", "GP3",
+         "manifest: block_device_mappings[0].volume_type: is not the name of a volume type"},
+        {"/block_device_mappings/0/encrypted", 1, "manifest: block_device_mappings[0].encrypted: is not true or false"},
+        {"/block_device_mappings/0/file_systems", Json::array(),
+         "manifest: block_device_mappings[0].file_systems: does not begin with the one that is mounted at /"},
+        {"/block_device_mappings/0/file_systems", Json(std::vector<int>(129)),
+         "manifest: block_device_mappings[0].file_systems: has more than 128 elements"},
+        {"/block_device_mappings/0/file_systems/0/mount", nullptr,
+         "manifest: block_device_mappings[0].file_systems: does not begin with the one that is mounted at /"},
+        {"/block_device_mappings/0/file_systems/0/filesystem", "ext4,x=y",
+         "manifest: block_device_mappings[0].file_systems[0].filesystem: is not the name of a file system"},
+        {"/block_device_mappings/0/file_systems/0/filesystem", "",
+         "manifest: block_device_mappings[0].file_systems[0].filesystem: is not the name of a file system"},
+        {"/block_device_mappings/0/file_systems/1/mount", "/a/../b",
+         "manifest: block_device_mappings[0].file_systems[1].mount: is not an absolute path without \".\" and \"..\""},
+        {"/block_device_mappings/0/file_systems/1/mount", "a",
+         "manifest: block_device_mappings[0].file_systems[1].mount: is not an absolute path without \".\" and \"..\""},
+        {"/block_device_mappings/1/file_systems/0/mount", "/boot/efi",
+         "manifest: block_device_mappings: mounts two file systems at /boot/efi"},
+        {"/block_device_mappings/1/file_systems/0/name", "a/b",
+         "manifest: block_device_mappings[1].file_systems[0].name: is not the name of a partition or logical volume"},
+        {"/launch/instance_type", "t3 small", "manifest: launch.instance_type: is not the name of an instance type"},
+        {"/launch/minimum_memory", 0, "manifest: launch.minimum_memory: is not between 1 and 70368744177664"},
+        {"/launch/accounts", "all", "manifest: launch.accounts: is not an array"},
+        {"/launch/accounts/1", "12345", "manifest: launch.accounts: holds what is not an account of 12 digits"},
+        {"/launch/accounts/1", 345678901234, "manifest: launch.accounts: holds what is not an account of 12 digits"},
+        {"/launch/accounts/1", "210987654321", "manifest: launch.accounts: names an account twice"},
+        {"/launch/accounts", Json(std::vector<int>(1001)), "manifest: launch.accounts: has more than 1000 elements"},
+        {"/launch/deprecated_on", "2027-02-29", "manifest: launch.deprecated_on: is not a day like 2027-11-23"},
         {"/block_device_mappings/0/delete_on_termination", 1,
          "manifest: block_device_mappings[0].delete_on_termination: is not true or false"},
         {"/block_device_mappings/0/layers", Json::array(), "manifest: block_device_mappings[0].layers: is empty"},
@@ -156,6 +179,18 @@ TEST(Manifest, RefusesHostileFields)
         {"/tests/0/pattern", "x", "manifest: tests[0].pattern: is not null, though this kind of test has none"},
         {"/tests/1/pattern", "", "manifest: tests[1].pattern: is empty"},
         {"/tests/1/timeout_seconds", 0, "manifest: tests[1].timeout_seconds: is not between 1 and 86400"},
+        {"/tests/1/port", 80, "manifest: tests[1].port: is not null, though this kind of test has none"},
+        {"/tests/2/port", 0, "manifest: tests[2].port: is not between 1 and 65535"},
+        {"/tests/2/port", 65'536, "manifest: tests[2].port: is not between 1 and 65535"},
+        {"/tests/2/body", "x", "manifest: tests[2].body: is not null, though this kind of test has none"},
+        {"/tests/2/derived", nullptr, "manifest: tests[2].derived: is not true or false"},
+        {"/tests/3/path", "hello", "manifest: tests[3].path: is not the path of a URL"},
+        {"/tests/3/path", "/a b", "manifest: tests[3].path: is not the path of a URL"},
+        {"/tests/3/path", "/a#b", "manifest: tests[3].path: is not the path of a URL"},
+        {"/tests/3/path", "/ä", "manifest: tests[3].path: is not the path of a URL"},
+        {"/tests/3/status", 99, "manifest: tests[3].status: is not between 100 and 599"},
+        {"/tests/3/command", "id", "manifest: tests[3].command: is not null, though this kind of test has none"},
+        {"/tests/3/kind", "smtp", "manifest: tests[3].kind: is not one of the known values"},
     };
     for (const Hostile& hostile : table) {
         Json json = to_json(sample_manifest());
@@ -163,6 +198,13 @@ TEST(Manifest, RefusesHostileFields)
         EXPECT_EQ(hostile.complaint, complaint_about(json))
             << hostile.pointer << " = " << hostile.value.dump().substr(0, 80);
     }
+}
+
+TEST(Manifest, OnlyTheRootVolumeNeedsALayer)
+{
+    Json json = to_json(sample_manifest());
+    json["block_device_mappings"][1]["layers"] = Json::array();
+    EXPECT_TRUE(manifest_from_json(json).block_devices[1].layers.empty());
 }
 
 TEST(Manifest, RefusesHostileKeys)
@@ -192,7 +234,13 @@ TEST(Manifest, AcceptsTheLimits)
     Manifest manifest = sample_manifest();
     manifest.block_devices.clear();
     for (char letter = 'a'; letter <= 'z'; ++letter) {
-        BlockDeviceMapping mapping{std::string("/dev/vd") + letter, gibibytes(65'536), "", "", true, {}};
+        BlockDeviceMapping mapping;
+        mapping.device = std::string("/dev/vd") + letter;
+        mapping.size = gibibytes(65'536);
+        mapping.file_systems.resize(128, {"swap", "", ""});
+        if (letter == 'a') {
+            mapping.file_systems.front() = {"ext4", "/", ""};
+        }
         mapping.layers.assign(128, {digest_of("x"), ByteSize(1)});
         manifest.block_devices.push_back(std::move(mapping));
     }

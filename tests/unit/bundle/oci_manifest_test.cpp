@@ -25,6 +25,11 @@ template <typename Parse> std::string complaint_of(Parse parse, const std::strin
     return "accepted";
 }
 
+AttachedOciManifest parse_signature(std::string_view bytes)
+{
+    return parse_attached_oci_manifest(bytes, signature_artifact_type);
+}
+
 TEST(OciManifest, OfAnAmiIsItsGoldenFile)
 {
     const std::string bytes = ami_oci_manifest(test::sample_manifest(), config);
@@ -39,9 +44,9 @@ TEST(OciManifest, OfAnAmiIsItsGoldenFile)
 
 TEST(OciManifest, OfASignatureIsItsGoldenFile)
 {
-    const std::string bytes = signature_oci_manifest(envelope, subject);
+    const std::string bytes = attached_oci_manifest(signature_artifact_type, envelope, subject);
     test::expect_golden("bundle/oci-signature.json", bytes + "\n");
-    const SignatureOciManifest parsed = parse_signature_oci_manifest(bytes);
+    const AttachedOciManifest parsed = parse_attached_oci_manifest(bytes, signature_artifact_type);
     EXPECT_EQ(envelope.digest, parsed.envelope.digest);
     EXPECT_EQ(subject.digest, parsed.subject.digest);
     EXPECT_EQ("sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
@@ -74,18 +79,16 @@ TEST(OciManifest, RefusesWhatIsNotAnAmi)
 
 TEST(OciManifest, RefusesWhatIsNotASignature)
 {
-    const Json whole = parse_json(signature_oci_manifest(envelope, subject), "test");
+    const Json whole = parse_json(attached_oci_manifest(signature_artifact_type, envelope, subject), "test");
     Json two = whole;
     two["layers"].push_back(two["layers"][0]);
-    EXPECT_EQ("signature manifest: layers: has more than 1 elements",
-              complaint_of(parse_signature_oci_manifest, two.dump()));
+    EXPECT_EQ("artifact manifest: layers: has more than 1 elements", complaint_of(parse_signature, two.dump()));
     Json other = whole;
     other["config"]["digest"] = digest_of("x").to_string();
-    EXPECT_EQ("signature manifest: config: is not the empty blob",
-              complaint_of(parse_signature_oci_manifest, other.dump()));
+    EXPECT_EQ("artifact manifest: config: is not the empty blob", complaint_of(parse_signature, other.dump()));
     Json loose = whole;
     loose.erase("subject");
-    EXPECT_EQ("signature manifest: subject: is missing", complaint_of(parse_signature_oci_manifest, loose.dump()));
+    EXPECT_EQ("artifact manifest: subject: is missing", complaint_of(parse_signature, loose.dump()));
 }
 
 } // namespace

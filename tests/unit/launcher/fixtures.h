@@ -31,13 +31,8 @@ inline Instance small_instance(const InstancePaths& files)
     instance.type = "t3.small";
     instance.vcpus = 2;
     instance.memory = gibibytes(2);
-    instance.disks.push_back({"/dev/vda",
-                              gibibytes(2),
-                              "ext4",
-                              "/",
-                              true,
-                              files.disks / "disk0.qcow2",
-                              {"/registry/base,1", "/registry/delta"}});
+    instance.disks.push_back(
+        {"/dev/vda", gibibytes(2), true, files.disks / "disk0.qcow2", {"/registry/base,1", "/registry/delta"}});
     instance.ssh_port = 40022;
     instance.ssh_key = files.ssh / "id_ed25519";
     instance.launched = "2026-11-23T17:44:58Z";

@@ -24,16 +24,18 @@ protected:
     }
     std::string envelope_of(const Image& published) const
     {
-        const Digest signature = region.layout().find_signatures(published.manifest).at(0);
-        const auto manifest = bundle::parse_signature_oci_manifest(region.layout().read_verified(signature));
+        const Digest signature =
+            region.layout().find_attached(published.manifest, bundle::signature_artifact_type).at(0);
+        const auto manifest = bundle::parse_attached_oci_manifest(region.layout().read_verified(signature),
+                                                                  bundle::signature_artifact_type);
         return region.layout().read_verified(manifest.envelope.digest);
     }
     // Attaches an envelope to any manifest.
     void attach(const std::string& envelope, const bundle::Descriptor& subject) const
     {
         const auto stored = region.layout().put(envelope, bundle::dsse_type);
-        const auto manifest =
-            region.layout().put(bundle::signature_oci_manifest(stored, subject), bundle::oci_manifest_type);
+        const auto manifest = region.layout().put(
+            bundle::attached_oci_manifest(bundle::signature_artifact_type, stored, subject), bundle::oci_manifest_type);
         region.layout().add_to_index(manifest, bundle::signature_artifact_type,
                                      {{bundle::subject_annotation, subject.digest.to_string()}});
     }
@@ -240,7 +242,7 @@ TEST_F(VerifyTest, Attack17ASignatureManifestOfAnotherSubjectIsNotTaken)
 {
     Json changed = index();
     const Image other = publish("other", {1, 0, 0});
-    const Digest foreign = region.layout().find_signatures(other.manifest).at(0);
+    const Digest foreign = region.layout().find_attached(other.manifest, bundle::signature_artifact_type).at(0);
     changed["manifests"][1]["digest"] = foreign.to_string();
     set_index(changed);
     expect_untrusted("signature: it is unsigned");
@@ -340,6 +342,17 @@ TEST_F(VerifyTest, ManyLayersAreReadInParallelAndEachIsChecked)
     overwrite(region.layout().blob_path(stored[17].digest), "layer y");
     EXPECT_EQ((std::vector<std::string>{"disk /dev/vda layer 1", "disk /dev/vda layer 18", "disk /dev/vda layer 40"}),
               failed(many));
+}
+
+TEST_F(VerifyTest, AListedAccountMayLaunchAndNoOther)
+{
+    bundle::Manifest manifest = test::manifest_to_publish("shared", {1, 0, 0});
+    manifest.launch.accounts = {"210987654321"};
+    const Image shared = region.publish(manifest, {{"/dev/vda", layer("disk")}}, key);
+    EXPECT_TRUE(decide(region, shared, trust, "210987654321").passed());
+    EXPECT_TRUE(decide(region, shared, trust, test::owner).passed());
+    EXPECT_EQ(ErrorKind::permission_denied, verdict(shared, "210987654320").kind());
+    EXPECT_EQ(ErrorKind::permission_denied, verdict(shared, "").kind());
 }
 
 } // namespace
