@@ -59,7 +59,9 @@ Json storage_inputs(const recipes::Recipe& recipe)
 {
     Json volumes = Json::array();
     for (const recipes::Volume& volume : recipe.volumes) {
-        volumes.push_back(recipes::to_json(volume));
+        if (!volume.parts.empty()) { // one without parts is the base's, made larger
+            volumes.push_back(recipes::to_json(volume));
+        }
     }
     return {{"volumes", std::move(volumes)}, {"configuration", storage_configuration()}};
 }
@@ -115,8 +117,9 @@ private:
     }
     void add_storage() const
     {
-        if (!recipe.volumes.empty()) {
-            layers.add(Kind::storage, "volumes", boot_format, storage_inputs(recipe));
+        Json inputs = storage_inputs(recipe);
+        if (!inputs.at("volumes").empty()) {
+            layers.add(Kind::storage, "volumes", boot_format, std::move(inputs));
         }
     }
     // A bootstrap brings them itself.

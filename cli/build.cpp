@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // kiln build RECIPE
 #include "builder/build.h"
+#include "cli/attestations.h"
+#include "cli/build_logs.h"
 #include "cli/context.h"
+#include "cli/debug_shell.h"
 #include "cli/parameters.h"
+#include "cli/parent_image.h"
 #include "cli/publish.h"
 #include "cli/work_folders.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "core/timestamp.h"
 #include "recipes/recipe.h"
 
 #include <fmt/format.h>
@@ -102,37 +107,66 @@ void print_image(const Context& context, const registry::Image& image, const Pro
                              reused ? " (built before from the same recipe)" : ""));
 }
 
+// The image that this very recipe made of this very parent.
+std::optional<registry::Image> find_built(const registry::Region& region, const recipes::Recipe& recipe,
+                                          const std::optional<registry::Image>& parent)
+{
+    const auto built = region.find(recipe.name, recipe.version, recipe.architecture);
+    if (!built || built->recipe != recipe.digest) {
+        return std::nullopt;
+    }
+    const auto lineage = parent ? region.load_manifest(*built).parent : std::nullopt;
+    return !parent || (lineage && lineage->manifest == parent->manifest) ? built : std::nullopt;
+}
+
 struct Options {
     std::string recipe;
     std::vector<std::string> parameters; // "NAME=VALUE"
     bool no_cache = false;
+    bool debug = false;
 };
 
 void build(Context& context, const Options& options)
 {
-    const recipes::Recipe recipe =
-        recipes::load_recipe(options.recipe, {.parameters = parse_parameters(options.parameters)});
+    const auto parameters = parse_parameters(options.parameters);
+    const recipes::Recipe recipe = recipes::load_recipe(options.recipe, {.parameters = parameters});
     const auto region = context.open_region();
+    const std::optional<registry::Image> parent = find_parent(*region, recipe);
     Progress progress;
-    if (const auto built = region->find(recipe.name, recipe.version, recipe.architecture);
-        built && built->recipe == recipe.digest && !options.no_cache) {
+    if (const auto built = find_built(*region, recipe, parent); built && !options.no_cache) {
         print_image(context, *built, progress, true);
         return;
     }
     require_free_version(*region, recipe.name, recipe.version, recipe.architecture);
     const signing::Account account = signing::ensure_account(context.paths);
     const signing::SecretKey key = context.account_key(); // asked for before the long work
-    const Accelerator accelerator = context.accelerator();
+    const std::string started = iso_now();
     const WorkFolders work(context.paths, "build-");
-    const builder::DiskSet disks = builder::build(recipe,
-                                                  {.accelerator = accelerator,
-                                                   .work = work.disks.path(),
-                                                   .sockets = work.sockets.path(),
-                                                   .cache = context.paths.cache,
-                                                   .look_up = !options.no_cache},
-                                                  progress, context.stop);
+    builder::BuildOptions how{.accelerator = context.accelerator(),
+                              .work = work.disks.path(),
+                              .sockets = work.sockets.path(),
+                              .cache = context.paths.cache,
+                              .logs = make_log_folder(context.paths, recipe.name),
+                              .look_up = !options.no_cache};
+    bundle::Manifest manifest = manifest_for(recipe, account.id);
+    if (parent) {
+        progress.stage(fmt::format("verify {} {}", parent->name, parent->version.to_string()));
+        how.parent = verify_parent(context, *region, *parent);
+        inherit(manifest, region->load_manifest(*parent), *parent);
+    }
+    if (options.debug) {
+        how.on_failed_step = debug_shell;
+    }
+    const builder::DiskSet disks = builder::build(recipe, std::move(how), progress, context.stop);
     progress.stage("sign and publish");
-    const registry::Image image = publish(*region, manifest_for(recipe, account.id), disks, key);
+    const registry::Image image =
+        publish(*region, std::move(manifest), disks,
+                attestations_of(recipe, disks,
+                                {.parent = parent ? std::optional(parent->manifest) : std::nullopt,
+                                 .parameters = parameters,
+                                 .account = account.id,
+                                 .started = started}),
+                key);
     progress.finish();
     print_image(context, image, progress, false);
 }
@@ -148,6 +182,7 @@ void add_build(CLI::App& app, Context& context)
         ->type_name("RECIPE");
     add_parameters(*command, options->parameters);
     command->add_flag("--no-cache", options->no_cache, "Make every layer anew, also those that the cache has");
+    command->add_flag("--debug", options->debug, "Where a step fails, a shell in the system as it left it");
     on_run(*command, context, [&context, options] { build(context, *options); });
 }
 

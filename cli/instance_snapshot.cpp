@@ -84,7 +84,7 @@ void snapshot(Context& context, const SnapshotOptions& options)
         manifest.description = options.description;
     }
     manifest.source.consistency = copies.consistency;
-    const registry::Image image = publish(*region, std::move(manifest), disks, key);
+    const registry::Image image = publish(*region, std::move(manifest), disks, {}, key);
     progress.finish();
 
     Json json = to_json(image, context.region);

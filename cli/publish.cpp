@@ -33,7 +33,7 @@ bundle::BlockDeviceMapping mapping_of(const builder::Volume& volume)
 } // namespace
 
 registry::Image publish(registry::Region& region, bundle::Manifest manifest, const builder::DiskSet& disks,
-                        const signing::SecretKey& key)
+                        const std::vector<registry::Attachment>& attachments, const signing::SecretKey& key)
 {
     manifest.created = iso_now();
     manifest.os_distribution = disks.software.os.distribution;
@@ -57,7 +57,7 @@ registry::Image publish(registry::Region& region, bundle::Manifest manifest, con
             layers.push_back({volume.device, layer.file, layer.digest});
         }
     }
-    return region.publish(std::move(manifest), layers, key);
+    return region.publish(std::move(manifest), layers, key, attachments);
 }
 
 void require_free_version(const registry::Region& region, const std::string& name, const SemanticVersion& version,

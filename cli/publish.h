@@ -13,7 +13,7 @@ namespace kiln::cli
 // Fills in what the disks tell (mappings, software, operating system) and publishes. Where `manifest` already has a
 // mapping for a device, its layers are the parent's and the disk's layer goes on top of them.
 registry::Image publish(registry::Region& region, bundle::Manifest manifest, const builder::DiskSet& disks,
-                        const signing::SecretKey& key);
+                        const std::vector<registry::Attachment>& attachments, const signing::SecretKey& key);
 
 // Throws Error{conflict} when name and version are taken, before any long work.
 void require_free_version(const registry::Region& region, const std::string& name, const SemanticVersion& version,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln recipe check|new
+// kiln recipe check|new; plan and explain are in recipe_plan.cpp
 #include "recipes/recipe.h"
 #include "cli/context.h"
 #include "cli/parameters.h"
@@ -77,6 +77,7 @@ void add_recipe(CLI::App& app, Context& context)
     auto name = std::make_shared<std::string>();
     new_command->add_option("name", *name, "The AMI's name")->required()->type_name("NAME");
     on_run(*new_command, context, [&context, name] { create(context, *name); });
+    add_recipe_plan(*recipe, context);
 }
 
 } // namespace kiln::cli

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/parent_image.h"
+
+#include "registry/verified_image.h"
+#include "signing/trust_store.h"
+
+#include <algorithm>
+
+namespace kiln::cli
+{
+
+std::optional<registry::Image> find_parent(const registry::Region& region, const recipes::Recipe& recipe)
+{
+    const auto* base = std::get_if<recipes::AmiBase>(&recipe.base);
+    return base == nullptr ? std::nullopt : std::optional(region.resolve(base->reference));
+}
+
+builder::ParentImage verify_parent(const Context& context, const registry::Region& region,
+                                   const registry::Image& parent)
+{
+    const signing::Account account = signing::ensure_account(context.paths);
+    const registry::VerifiedImage verified =
+        registry::verify(region, parent, signing::TrustStore(context.paths.trust), account.id);
+    builder::ParentImage image{.manifest = parent.manifest, .volumes = {}};
+    for (const bundle::BlockDeviceMapping& mapping : verified.manifest().block_devices) {
+        image.volumes.push_back(
+            {.device = mapping.device, .size = mapping.size, .layers = verified.layer_paths(mapping)});
+    }
+    return image;
+}
+
+void inherit(bundle::Manifest& manifest, const bundle::Manifest& parent, const registry::Image& parent_image)
+{
+    manifest.boot_mode = parent.boot_mode;
+    manifest.block_devices = parent.block_devices;
+    manifest.parent = bundle::Parent{parent.name, parent.version, parent_image.manifest};
+}
+
+} // namespace kiln::cli
