@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln recipe check|new; plan and explain are in recipe_plan.cpp
+// kiln recipe check|new|schema; plan and explain are in recipe_plan.cpp
 #include "recipes/recipe.h"
 #include "cli/context.h"
 #include "cli/parameters.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/paths.h"
+#include "recipes/field_rules.h"
 
 #include <fmt/format.h>
 
@@ -31,16 +32,26 @@ void check(const Context& context, const std::string& file, const std::vector<st
 void create(const Context& context, const std::string& name)
 {
     constexpr std::string_view template_name = "name = \"new-recipe\"";
+    const recipes::Checked<std::string> checked = recipes::rules::image_name.check(name);
+    if (const auto* problem = std::get_if<recipes::Problem>(&checked)) {
+        throw Error(ErrorKind::usage, problem->message, problem->hint);
+    }
     const fs::path file = name + ".toml";
     std::string text = read_file(find_data_file("new-recipe.toml"));
     text.replace(text.find(template_name), template_name.size(), fmt::format("name = \"{}\"", name));
-    (void)recipes::parse_recipe(text, file); // a name that is none has its own message
     if (fs::exists(fs::symlink_status(file))) {
         throw Error(ErrorKind::conflict, fmt::format("{} exists", file.native()), "choose another name, or remove it");
     }
     write_file_durably(file, text);
     print_result(context, {{"file", file.native()}},
                  fmt::format("{} is there; build it with: kiln build {}\n", file.native(), file.native()));
+}
+
+// The same with --json: a schema is JSON.
+void print_schema(const Context& context)
+{
+    const std::string text = read_file(find_data_file("recipe-schema.json"));
+    print_result(context, parse_json(text, "the schema"), text);
 }
 
 } // namespace
@@ -61,7 +72,7 @@ std::map<std::string, std::string> parse_parameters(const std::vector<std::strin
 
 void add_recipe(CLI::App& app, Context& context)
 {
-    CLI::App* recipe = app.add_subcommand("recipe", "Check and start recipes");
+    CLI::App* recipe = app.add_subcommand("recipe", "Check, start and describe recipes");
     recipe->require_subcommand(1);
 
     CLI::App* check_command = recipe->add_subcommand("check", "Check a recipe and report every error in it");
@@ -78,6 +89,10 @@ void add_recipe(CLI::App& app, Context& context)
     new_command->add_option("name", *name, "The AMI's name")->required()->type_name("NAME");
     on_run(*new_command, context, [&context, name] { create(context, *name); });
     add_recipe_plan(*recipe, context);
+
+    CLI::App* schema_command =
+        recipe->add_subcommand("schema", "Print the JSON Schema of recipes, for editors and other programs");
+    on_run(*schema_command, context, [&context] { print_schema(context); });
 }
 
 } // namespace kiln::cli

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <numeric>
 
 namespace kiln
@@ -36,6 +38,41 @@ std::size_t utf8_length(std::string_view text)
     return c1_control || overlong || beyond ? 0 : length;
 }
 
+struct Range {
+    char32_t first;
+    char32_t last;
+};
+
+// U+200C and U+200D are not here: some scripts and emoji need them.
+constexpr std::array<Range, 9> invisible{{
+    {0x00ad, 0x00ad},
+    {0x061c, 0x061c},
+    {0x180e, 0x180e},
+    {0x200b, 0x200b},
+    {0x200e, 0x200f},
+    {0x2028, 0x202e},
+    {0x2060, 0x2064},
+    {0x2066, 0x2069},
+    {0xfeff, 0xfeff},
+}};
+
+// The character at the start of `text`, whose valid UTF-8 sequence has `length` bytes.
+char32_t character_at(std::string_view text, std::size_t length)
+{
+    constexpr std::array<unsigned, 5> first_bits{0, 0x7f, 0x1f, 0x0f, 0x07};
+    char32_t character = static_cast<unsigned char>(text.front()) & first_bits.at(length);
+    for (const char c : text.substr(1, length - 1)) {
+        character = (character << 6U) | (static_cast<unsigned char>(c) & 0x3fU);
+    }
+    return character;
+}
+
+bool is_invisible(char32_t character)
+{
+    return std::ranges::any_of(invisible,
+                               [&](const Range& range) { return character >= range.first && character <= range.last; });
+}
+
 std::size_t edit_distance(std::string_view a, std::string_view b)
 {
     std::vector<std::size_t> row(b.size() + 1);
@@ -65,12 +102,27 @@ std::string printable(std::string_view text, bool keep_lines)
         if (length == 0 || (control && !(line_character && keep_lines))) {
             out += fmt::format("\\x{:02x}", first);
             text.remove_prefix(1);
+        } else if (const char32_t character = character_at(text, length); is_invisible(character)) {
+            out += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(character));
+            text.remove_prefix(length);
         } else {
             out += text.substr(0, length);
             text.remove_prefix(length);
         }
     }
     return out;
+}
+
+bool has_invisible(std::string_view text)
+{
+    while (!text.empty()) {
+        const std::size_t length = utf8_length(text);
+        if (length > 0 && is_invisible(character_at(text, length))) {
+            return true;
+        }
+        text.remove_prefix(std::max<std::size_t>(length, 1));
+    }
+    return false;
 }
 
 std::optional<std::string> near_miss(std::string_view word, std::span<const std::string_view> candidates)

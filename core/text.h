@@ -13,8 +13,12 @@ namespace kiln
 {
 
 // Control characters, ESC and bytes that are not UTF-8 become \xNN (newline and tab stay when
-// `keep_lines`), so that guest text can't drive the user's terminal or break JSON.
+// `keep_lines`), invisible characters \uNNNN, so that guest text can't drive the user's terminal, break JSON or
+// look like another text.
 [[nodiscard]] std::string printable(std::string_view text, bool keep_lines = true);
+
+// Whether there is a character that has no width, breaks lines, or reorders the text around it.
+[[nodiscard]] bool has_invisible(std::string_view text);
 
 // The candidate nearest to `word` by edit distance, if it is near enough to be a typing error.
 [[nodiscard]] std::optional<std::string> near_miss(std::string_view word, std::span<const std::string_view> candidates);

@@ -104,7 +104,13 @@ for want in{}; do
     case ";$have" in *";installed $want"*) continue ;; esac
     name=${{want%%=*}}
     case ";$have" in
-        *";installed $name="*) found=${{have#*"installed $name="}}; echo "$name is ${{found%%;*}}, not ${{want%;}}"; bad=1; continue ;;
+        *";installed $name="*)
+            found=";$have"
+            found=${{found#*";installed $name="}}
+            version=${{want#*=}}
+            echo "$name is ${{found%%;*}}, not ${{version%;}}"
+            bad=1
+            continue ;;
     esac
     [ -n "$provided" ] || provided=$(dpkg-query -W -f ', ${{Provides}}, ' | tr '(' ',')
     case $provided in
@@ -151,12 +157,21 @@ std::uint64_t least_bytes(const Volume& volume, const VolumePart& part)
     return most > kept ? most - kept : 0;
 }
 
+// A file system that the guest mounts by itself.
+bool is_mounted_at_boot(const VolumePart& part)
+{
+    return std::ranges::find(part.filesystem.options, "noauto") == part.filesystem.options.end();
+}
+
 std::string check_mounts(const Recipe& recipe)
 {
     std::string calls;
     std::size_t swaps = 0;
     for (const Volume& volume : recipe.volumes) {
         for (const VolumePart& part : volume.parts) {
+            if (!is_mounted_at_boot(part)) {
+                continue;
+            }
             if (part.filesystem.type == "swap") {
                 ++swaps;
             } else if (!part.filesystem.mount.empty()) {

@@ -4,34 +4,12 @@
 
 #include "core/text.h"
 
-#include <algorithm>
-#include <array>
-
 namespace kiln::recipes
 {
 namespace
 {
 
 constexpr std::size_t quoted_width = 60;
-
-struct Range {
-    char32_t first;
-    char32_t last;
-};
-
-// What has no width, breaks lines, or reorders the text around it. U+200C and U+200D are not here: some
-// scripts and emoji need them.
-constexpr std::array<Range, 9> invisible{{
-    {0x00ad, 0x00ad},
-    {0x061c, 0x061c},
-    {0x180e, 0x180e},
-    {0x200b, 0x200b},
-    {0x200e, 0x200f},
-    {0x2028, 0x202e},
-    {0x2060, 0x2064},
-    {0x2066, 0x2069},
-    {0xfeff, 0xfeff},
-}};
 
 bool is_blank(char c)
 {
@@ -60,27 +38,6 @@ bool continues_character(char c)
     return (static_cast<unsigned char>(c) & 0xc0U) == 0x80U;
 }
 
-// Whether the valid UTF-8 in `text` has one of them.
-bool has_invisible(std::string_view text)
-{
-    char32_t character = 0;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        if (continues_character(text[i])) {
-            character = (character << 6U) | (byte & 0x3fU);
-        } else {
-            character = byte < 0x80 ? byte : byte & (byte < 0xe0 ? 0x1fU : byte < 0xf0 ? 0x0fU : 0x07U);
-        }
-        const bool whole = i + 1 == text.size() || !continues_character(text[i + 1]);
-        if (whole && std::ranges::any_of(invisible, [&](const Range& range) {
-                return character >= range.first && character <= range.last;
-            })) {
-            return true;
-        }
-    }
-    return false;
-}
-
 } // namespace
 
 std::string shortened(std::string_view text, std::size_t most)
@@ -105,11 +62,11 @@ std::string in_quotes(std::string_view text)
 
 std::optional<std::string_view> find_hidden_character(std::string_view text, bool lines)
 {
-    if (printable(text, lines) != text) {
-        return "a control character";
-    }
     if (has_invisible(text)) {
         return "an invisible character";
+    }
+    if (printable(text, lines) != text) {
+        return "a control character";
     }
     return std::nullopt;
 }

@@ -28,9 +28,9 @@ std::string check_file(const FileCheck& check)
     out += "[ -e \"$f\" ] || { echo \"$f is missing\"; exit 1; }\nbad=0\n";
     const auto compare = [&](std::string_view what, std::string_view format, const std::string& wanted) {
         if (!wanted.empty()) {
-            out += fmt::format("v=$(stat -L -c {1} \"$f\"); [ \"$v\" = {2} ] || "
-                               "{{ echo \"$f has {0} $v instead of {2}\"; bad=1; }}\n",
-                               what, format, wanted);
+            out += fmt::format("w={2}; v=$(stat -L -c {1} \"$f\"); [ \"$v\" = \"$w\" ] || "
+                               "{{ echo \"$f has {0} $v instead of $w\"; bad=1; }}\n",
+                               what, format, shell_quoted(wanted));
         }
     };
     compare("mode", "%a", check.mode ? fmt::format("{:o}", *check.mode) : std::string());
@@ -52,33 +52,38 @@ std::string check_units(const std::vector<UnitCheck>& units)
         names += " " + shell_quoted(check.unit);
         pairs += " " + shell_quoted(check.unit) + " " + check.state;
     }
-    // `systemctl show` prints a block of KEY=VALUE lines for each unit, an empty line between them.
+    // `systemctl show` prints a block of KEY=VALUE lines for each unit, an empty line between them. A condition that
+    // was never looked at is "no", too, but at no time.
     return fmt::format(R"(systemctl is-system-running --wait >/dev/null 2>&1
-systemctl show -p ActiveState -p UnitFileState -p Type -p ConditionResult --{} | (
+systemctl show -p ActiveState -p UnitFileState -p Type -p ConditionResult -p ConditionTimestampMonotonic --{} | (
     set --{}
     bad=0
     while [ $# -gt 0 ]; do
-        active= file= type= condition=
+        active= file= type= condition= looked=0 wanted=$2
         while IFS='=' read -r key value && [ -n "$key" ]; do
             case $key in
                 ActiveState) active=$value ;;
                 UnitFileState) file=$value ;;
                 Type) type=$value ;;
                 ConditionResult) condition=$value ;;
+                ConditionTimestampMonotonic) looked=$value ;;
             esac
         done
         case $file in enabled | enabled-runtime | static | alias | indirect | generated | linked) on=1 ;; *) on=0 ;; esac
         case $2 in
-            running) [ "$active" = active ] && [ $on = 1 ] ;;
+            running)
+                wanted='active and enabled'
+                [ "$active" = active ] && [ $on = 1 ] ;;
             enabled)
+                wanted='enabled and started'
                 [ $on = 1 ] && case $active in
                     active) true ;;
-                    inactive) [ "$type" = oneshot ] || [ "$condition" = no ] ;;
+                    inactive) [ "$type" = oneshot ] || {{ [ "$condition" = no ] && [ "$looked" != 0 ]; }} ;;
                     *) false ;;
                 esac ;;
             disabled) [ "$file" != enabled ] && [ "$file" != enabled-runtime ] ;;
             *) [ "$active" = "$2" ] || [ "$file" = "$2" ] ;;
-        esac || {{ echo "$1 is ${{active:-unknown}} and ${{file:-not installed}}, not $2"; bad=1; }}
+        esac || {{ echo "$1 is ${{active:-unknown}} and ${{file:-not installed}}, not $wanted"; bad=1; }}
         shift 2
     done
     exit $bad

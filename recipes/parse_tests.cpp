@@ -156,12 +156,14 @@ std::vector<Test> parse_tests(TableReader& root)
         }
         const bool named = table.has("name");
         const auto name = table.find("name", rules::test_name);
+        const std::size_t failures = table.failures();
         Parsed parsed = parse_check(table, *kind);
+        const bool is_right = table.failures() == failures; // else its text may be a default, which names nothing
         Test test;
         test.check = std::move(parsed.check);
         if (named) {
             test.name = name.value_or("");
-        } else if (!parsed.subject.empty()) {
+        } else if (is_right && !parsed.subject.empty()) {
             test.name = shortened(fmt::format("{} {}", *kind, parsed.subject), derived_name_width);
         }
         if (!test.name.empty() && !names.insert(test.name).second) {

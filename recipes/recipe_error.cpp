@@ -127,8 +127,9 @@ std::vector<DocumentDiagnostics> merged(std::vector<DocumentDiagnostics> documen
     std::erase_if(out, [](const DocumentDiagnostics& document) { return document.diagnostics.empty(); });
     for (DocumentDiagnostics& document : out) {
         sort(document.diagnostics);
-        const auto repeats = std::ranges::unique(document.diagnostics, is_same);
-        document.diagnostics.erase(repeats.begin(), repeats.end());
+        auto& diagnostics = document.diagnostics;
+        // Not std::ranges::unique: clang 14, which builds the fuzzers, can't compile it with libstdc++.
+        diagnostics.erase(std::unique(diagnostics.begin(), diagnostics.end(), is_same), diagnostics.end());
     }
     return out;
 }

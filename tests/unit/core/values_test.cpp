@@ -79,7 +79,9 @@ TEST(Printable, ShowsWhatATerminalWouldObey)
     EXPECT_EQ(printable("a\nb", false), "a\\x0ab");
     EXPECT_EQ(printable("ü€😀"), "ü€😀");
     EXPECT_EQ(printable("\xff\xc0\x80"), "\\xff\\xc0\\x80");
-    EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b");          // CSI as a C1 control
+    EXPECT_EQ(printable("\xc2\x9b"), "\\xc2\\x9b"); // CSI as a C1 control
+    EXPECT_EQ(printable("a\u202eb\u200b\ufeff"), "a\\u202eb\\u200b\\ufeff");
+    EXPECT_EQ(printable("\u200d"), "\u200d");                // in many an emoji
     EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80"); // a surrogate
 }
 

@@ -196,6 +196,21 @@ TEST_F(ComponentsOf, OnlyRunInValidations)
               "web.toml:3 validate[0]: has none of the keys ru");
 }
 
+TEST_F(ComponentsOf, UseTheRecipesSecrets)
+{
+    const std::string step = "[[step]]\ncomponent = \"com@1.0.0\"\n";
+    write("com.toml", "name = \"com\"\nversion = \"1.0.0\"\n[[build]]\nrun = \"a\"\nsecrets = [\"key\"]\n");
+    EXPECT_EQ(say(step),
+              "com.toml:5 build[0].secrets[0]: \"key\" is not a secret of the recipe | add a [[secret]] table "
+              "with this name to the recipe\n");
+    const Recipe recipe = parse_recipe(extended("[[secret]]\nname = \"key\"\nenvironment = \"KEY\"\n" + step), file());
+    EXPECT_EQ(std::get<RunStep>(recipe.steps.at(0).action).secrets, (std::vector<std::string>{"key"}));
+    EXPECT_EQ(recipe.secrets.at(0).environment_name, "KEY");
+    // A component brings no secrets of its own: it would name files of the host.
+    write("com.toml", "name = \"com\"\nversion = \"1.0.0\"\n[[secret]]\nname = \"key\"\nfile = \"/etc/shadow\"\n");
+    EXPECT_EQ(say(step).substr(0, 31), "com.toml:3 secret: unknown key ");
+}
+
 using Attack44Components = ComponentsOf;
 
 TEST_F(Attack44Components, ACycleIsShownAsAChain)

@@ -80,7 +80,7 @@ TEST(Parameters, SayWhatIsWrong)
     EXPECT_EQ(motd("", "{{ port }}").substr(0, 60), "14 step[0].content: {{ port }} refers to no parameter | decl");
     EXPECT_EQ(motd(port, "{{ pot }}"),
               "17 step[0].content: {{ pot }} refers to no parameter | did you mean {{ port }}?");
-    EXPECT_EQ(motd(port, "{{ port").substr(0, 38), "17 step[0].content: \"{{ port\" has no }}");
+    EXPECT_EQ(motd(port, "{{ port").substr(0, 39), "17 step[0].content: \"{{ port\" has no }}");
     EXPECT_EQ(motd("[parameters.port]\ntype = \"integer\"\n", "{{ port }}"),
               "12 parameters.port: has no value | give it a default, or build with --set port=8080");
     EXPECT_EQ(motd("[parameters.port]\ntype = \"integer\"\ndefault = \"80\"\n", ""),

@@ -87,6 +87,21 @@ TEST(Reference, ExamplesParse)
     EXPECT_EQ(std::ranges::count(recipe.tests, false, &recipes::Test::derived), 3);
 }
 
+// What needs more around it than the example of the beginning.
+TEST(Reference, ExamplesOfReuseParse)
+{
+    const kiln::test::TemporaryFolder folder;
+    const auto components = examples("```toml component\n");
+    ASSERT_EQ(components.size(), 1U);
+    make_directories(folder.path() / "components");
+    write_file_durably(folder.path() / "components/web-server.toml", components.front());
+    const auto wholes = examples("```toml whole\n");
+    ASSERT_EQ(wholes.size(), 4U);
+    for (const std::string& example : wholes) {
+        EXPECT_EQ(what_of(extended(example), folder.path() / "x.toml"), "no error") << example;
+    }
+}
+
 TEST(Reference, ShowsRealErrors)
 {
     const std::string what = what_of(R"(name = "hello"

@@ -111,7 +111,8 @@ TEST_F(StepFiles, RunsTakeAScriptAndItsSurroundings)
 {
     write("s.sh", "#!/bin/sh\ntrue\n");
     const Recipe recipe = parse("script = \"s.sh\"\nenvironment = { A = \"b\", N = 4 }\nfolder = \"/opt\"\n"
-                                "secrets = [\"key\"]\nstatus = [0, 3]\n[[step]]\nrun = \"true\"\nstatus = 7\n");
+                                "secrets = [\"key\"]\nstatus = [0, 3]\n[[step]]\nrun = \"true\"\nstatus = 7\n"
+                                "[[secret]]\nname = \"key\"\nfile = \"key\"\n");
     const auto& run = std::get<RunStep>(recipe.steps.at(0).action);
     EXPECT_EQ(run.script, "#!/bin/sh\ntrue\n");
     EXPECT_EQ(run.environment, (std::map<std::string, std::string>{{"A", "b"}, {"N", "4"}}));
