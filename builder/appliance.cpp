@@ -151,7 +151,17 @@ void Appliance::make_link(const std::string& target, const std::string& path)
 
 void Appliance::make_directories(const std::string& path)
 {
-    state_->check(guestfs_mkdir_p(state_->get(), path.c_str()), fmt::format("creating {}", path));
+    // Not guestfs_mkdir_p(): it refuses a path that ends in a symbolic link to a folder.
+    struct guestfs_is_dir_opts_argv arguments {
+    };
+    arguments.bitmask = GUESTFS_IS_DIR_OPTS_FOLLOWSYMLINKS_BITMASK;
+    arguments.followsymlinks = 1;
+    const int there = guestfs_is_dir_opts_argv(state_->get(), path.c_str(), &arguments);
+    state_->check(there, fmt::format("looking for {}", path));
+    if (there == 0) {
+        make_directories(fs::path(path).parent_path());
+        state_->check(guestfs_mkdir(state_->get(), path.c_str()), fmt::format("creating {}", path));
+    }
 }
 
 bool Appliance::exists(const std::string& path)
