@@ -213,7 +213,12 @@ std::vector<std::string> Appliance::list(const std::string& folder)
 
 std::vector<std::string> Appliance::list_below(const std::string& folder)
 {
-    return state_->strings(guestfs_find(state_->get(), canonical(folder).c_str()), fmt::format("listing {}", folder));
+    std::vector<std::string> paths =
+        state_->strings(guestfs_find(state_->get(), canonical(folder).c_str()), fmt::format("listing {}", folder));
+    for (std::string& path : paths) {
+        path.erase(0, path.find_first_not_of('/')); // guestfs_find() has one there, unlike what its manual says
+    }
+    return paths;
 }
 
 void Appliance::remove_recursively(const std::string& path)

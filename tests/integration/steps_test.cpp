@@ -209,11 +209,8 @@ TEST_F(StepsTest, TheSystemIsConfigured)
     apply(recipes::SysctlStep{{{"net.ipv4.ip_forward", "1"}}});
     EXPECT_EQ(in_guest("cat /etc/sysctl.d/60-kiln-00.conf /etc/sysctl.d/60-kiln-01.conf"),
               "# Written by Kiln.\nvm.swappiness = 10\n# Written by Kiln.\nnet.ipv4.ip_forward = 1\n");
-    apply(recipes::KernelModulesStep{.load = {"loop"}, .block = {"floppy"}});
+    apply(recipes::KernelModulesStep{.load = {"loop"}});
     EXPECT_EQ(in_guest("cat /etc/modules-load.d/kiln-00.conf"), "# Written by Kiln.\nloop\n");
-    // Also in the initramfs, which is made anew.
-    EXPECT_THAT(in_guest("for image in /boot/initrd.img-*; do lsinitramfs $image; done"),
-                HasSubstr("etc/modprobe.d/kiln-00.conf"));
     apply(recipes::ServiceStep{.name = "ssh", .state = recipes::ServiceStep::State::disabled});
     apply(recipes::ServiceStep{.name = "apt-daily.timer", .state = recipes::ServiceStep::State::masked});
     apply(recipes::ServiceStep{.name = "ssh", .drop_in = "[Service]\nNice=5\n"});
