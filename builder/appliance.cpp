@@ -151,7 +151,17 @@ void Appliance::make_link(const std::string& target, const std::string& path)
 
 void Appliance::make_directories(const std::string& path)
 {
-    state_->check(guestfs_mkdir_p(state_->get(), path.c_str()), fmt::format("creating {}", path));
+    // Not guestfs_mkdir_p(): it refuses a path that ends in a symbolic link to a folder.
+    struct guestfs_is_dir_opts_argv arguments {
+    };
+    arguments.bitmask = GUESTFS_IS_DIR_OPTS_FOLLOWSYMLINKS_BITMASK;
+    arguments.followsymlinks = 1;
+    const int there = guestfs_is_dir_opts_argv(state_->get(), path.c_str(), &arguments);
+    state_->check(there, fmt::format("looking for {}", path));
+    if (there == 0) {
+        make_directories(fs::path(path).parent_path());
+        state_->check(guestfs_mkdir(state_->get(), path.c_str()), fmt::format("creating {}", path));
+    }
 }
 
 bool Appliance::exists(const std::string& path)
@@ -203,7 +213,12 @@ std::vector<std::string> Appliance::list(const std::string& folder)
 
 std::vector<std::string> Appliance::list_below(const std::string& folder)
 {
-    return state_->strings(guestfs_find(state_->get(), canonical(folder).c_str()), fmt::format("listing {}", folder));
+    std::vector<std::string> paths =
+        state_->strings(guestfs_find(state_->get(), canonical(folder).c_str()), fmt::format("listing {}", folder));
+    for (std::string& path : paths) {
+        path.erase(0, path.find_first_not_of('/')); // guestfs_find() has one there, unlike what its manual says
+    }
+    return paths;
 }
 
 void Appliance::remove_recursively(const std::string& path)

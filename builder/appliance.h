@@ -85,7 +85,7 @@ public:
     [[nodiscard]] std::string canonical(const std::string& path);
     // The same for all but the last component: the place of what is there, a link or nothing included.
     [[nodiscard]] std::string in_canonical_folder(const std::string& path);
-    void make_directories(const std::string& path);
+    void make_directories(const std::string& path); // a symbolic link to a folder is one
     [[nodiscard]] bool exists(const std::string& path);
     [[nodiscard]] bool is_file(const std::string& path);                          // false for a symbolic link
     [[nodiscard]] bool is_folder(const std::string& path);                        // false for a symbolic link

@@ -8,5 +8,6 @@ layers=
 for hex in $(jq -r '.ami.block_device_mappings[0].layers[].digest | ltrimstr("sha256:")' "$scratch/image.json"); do
     layers+="${layers:+:}$KILN_HOME/regions/local/blobs/sha256/$hex"
 done
-KILN_TEST_LAYERS=$layers KILN_TEST_SIZE=$(jq -r '.ami.block_device_mappings[0].size' "$scratch/image.json") \
+mkdir -p "$build/appliance-cache"
+KILN_TEST_CACHE=$build/appliance-cache KILN_TEST_LAYERS=$layers KILN_TEST_SIZE=$(jq -r '.ami.block_device_mappings[0].size' "$scratch/image.json") \
     "$build/tests/steps_integration_test"

@@ -3,7 +3,6 @@
 // and a small empty disk, which is sealed. Cases are independent but for the disk that they share.
 #include "builder/appliance.h"
 #include "builder/block_server.h"
-#include "builder/disk_layout.h"
 #include "builder/seal.h"
 #include "builder/steps.h"
 #include "core/digest.h"
@@ -32,6 +31,7 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::Not;
 
+constexpr const char* root_device = "/dev/sda2"; // the first partition is the boot loader's
 constexpr ByteSize small_disk = mebibytes(64);
 // Read from a file, so that no environment holds it; in two parts, so that this program's own text does not.
 const std::string canary = std::string("canary-6f1d") + "9e72c4b8";
@@ -57,12 +57,15 @@ protected:
         }
         server_ = std::make_unique<BlockServer>(
             std::vector<DiskChain>{root, {.size = small_disk, .top = work() / "small.qcow2"}}, work());
-        appliance_ = std::make_unique<Appliance>(
-            ApplianceOptions{.accelerator = Accelerator::tcg, .network = true, .temporary = work()},
-            std::vector<ApplianceDrive>{{server_->socket(), BlockServer::export_name(0)},
-                                        {server_->socket(), BlockServer::export_name(1)}},
-            std::stop_token{});
-        appliance_->mount(std::string(root_partition_device), "/");
+        appliance_ =
+            std::make_unique<Appliance>(ApplianceOptions{.accelerator = Accelerator::tcg,
+                                                         .network = true,
+                                                         .temporary = work(),
+                                                         .warm = std::getenv("KILN_TEST_CACHE")},
+                                        std::vector<ApplianceDrive>{{server_->socket(), BlockServer::export_name(0)},
+                                                                    {server_->socket(), BlockServer::export_name(1)}},
+                                        std::stop_token{});
+        appliance_->mount(root_device, "/");
         write_file_durably(work() / "secret", canary + "\n", 0600);
         const std::vector<recipes::Secret> declared = {{.name = "token", .file = work() / "secret"}};
         secrets_ = std::make_unique<Secrets>(declared, std::set<std::string>{"token"});
@@ -160,10 +163,35 @@ TEST_F(StepsTest, FilesAndTreesArriveWithOwnersAndModes)
                                          .size = ByteSize(5)},
                                         {.path = "sub/to", .kind = Entry::Kind::link, .target = "page"}},
                             .group = "adm"});
+    // Below /var/run, which is a link of Debian's own.
+    apply(recipes::FileStep{.path = "/var/run/kiln-test/file", .content = "below a link"});
+    EXPECT_EQ(in_guest("cat /run/kiln-test/file; rm -r /run/kiln-test"), "below a link");
     EXPECT_EQ(
         in_guest("cd /srv/real && stat -c '%n %F %U:%G %a' sub sub/page && cat sub/to && ls /etc/page 2>&1 || true"),
         "sub directory root:adm 750\nsub/page regular file root:adm 640\npage\n"
         "ls: cannot access '/etc/page': No such file or directory\n");
+}
+
+TEST_F(StepsTest, ArchivesAreUnpackedForTheirOwner)
+{
+    const fs::path source = work() / "tool-1.0";
+    fs::create_directories(source / "bin");
+    write_file_durably(source / "bin" / "tool", "#!/bin/sh\necho works\n", 0755);
+    fs::create_symlink("bin/tool", source / "current");
+    const fs::path file = work() / "tool.tar.gz";
+    run_or_throw({.argv = {"tar", "-czf", file, "-C", work(), "tool-1.0"}}, "making an archive");
+    in_guest("mkdir -p /opt/real && ln -s /opt/real /opt/tool");
+    recipes::ArchiveStep step{.path = "/opt/tool",
+                              .file = file,
+                              .sha256 = digest_of_file(file),
+                              .strip = 1,
+                              .owner = "www-data",
+                              .group = "adm"};
+    apply(step);
+    EXPECT_EQ(in_guest("cd /opt/real && stat -c '%n %U:%G %a' bin bin/tool && ./current"),
+              "bin www-data:adm 755\nbin/tool www-data:adm 755\nworks\n");
+    step.sha256 = digest_of("another");
+    EXPECT_THAT(failure_of(step, ErrorKind::conflict), HasSubstr("is not the file that the recipe's sha256 names"));
 }
 
 TEST_F(StepsTest, TheSystemIsConfigured)
@@ -219,8 +247,11 @@ TEST_F(StepsTest, ScriptsRunWhereAndHowTheRecipeSays)
     EXPECT_THAT(failure_of(recipes::RunStep{.script = "sleep 60", .timeout = std::chrono::seconds(1)}),
                 HasSubstr("did not end within 1 s"));
     // What it leaves behind is ended, and nothing of the machinery stays in the guest.
-    apply(recipes::RunStep{.script = "setsid sleep 600 >/dev/null 2>&1 & sleep 1"});
-    EXPECT_EQ(in_guest("grep -l -a 'sleep.600' /proc/[0-9]*/cmdline 2>/dev/null | grep -v $$ | wc -l"), "0\n");
+    const std::string count = "grep -la 'slee[p].600' /proc/[0-9]*/cmdline 2>/dev/null | wc -l\n"; // not itself
+    fs::remove(log());
+    apply(recipes::RunStep{.script = "setsid sleep 600 >/dev/null 2>&1 & sleep 1; " + count});
+    EXPECT_EQ(text_of(log()), "1\n");
+    EXPECT_EQ(in_guest(count), "0\n");
     EXPECT_EQ(in_guest("ls -d /run/kiln-step /run/secrets 2>/dev/null | wc -l"), "0\n");
 }
 
@@ -235,8 +266,7 @@ TEST_F(StepsTest, OnlyAStepThatAsksHasTheNetwork)
     EXPECT_EQ(text_of(log()), "2\n");
 }
 
-// Attack 36.
-TEST_F(StepsTest, ASecretIsNowhereButInTheScriptsHands)
+TEST_F(StepsTest, Attack36ASecretIsNowhereButInTheScriptsHands)
 {
     fs::remove(log());
     std::atomic<bool> ended = false;
@@ -271,11 +301,11 @@ TEST_F(StepsTest, ASecretIsNowhereButInTheScriptsHands)
     const fs::path layer = server_->cut({work() / "top2.qcow2", work() / "small2.qcow2"}).at(0);
     EXPECT_TRUE(file_holds(layer, "control-of-" + canary.substr(0, 11)));
     EXPECT_FALSE(file_holds(layer, canary));
-    appliance_->mount(std::string(root_partition_device), "/");
+    appliance_->mount(root_device, "/");
 }
 
-// Attack 35, on a disk of its own that is made by the guest's mkfs.
-TEST_F(StepsTest, WhatSealingTakesIsNotInTheDisksBytes)
+// On a disk of its own that is made by the guest's mkfs.
+TEST_F(StepsTest, Attack35WhatSealingTakesIsNotInTheDisksBytes)
 {
     appliance_->run({"mkfs.ext4", "-q", appliance_->device_in_guest(1)});
     appliance_->unmount_all();

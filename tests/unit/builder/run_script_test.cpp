@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/process.h"
+#include "core/text.h"
 #include "tests/support/temporary_folder.h"
 
 #include <gtest/gtest.h>
