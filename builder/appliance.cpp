@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "builder/appliance.h"
+#include "builder/appliance_state.h"
 
 #include "core/error.h"
 #include "core/files.h"
@@ -7,7 +7,6 @@
 #include "core/text.h"
 
 #include <fmt/format.h>
-#include <guestfs.h>
 
 #include <csignal>
 #include <fstream>
@@ -17,22 +16,6 @@ namespace kiln::builder
 namespace fs = std::filesystem;
 namespace
 {
-
-struct FreeList {
-    void operator()(char** list) const
-    {
-        for (char** entry = list; entry != nullptr && *entry != nullptr; ++entry) {
-            std::free(*entry);
-        }
-        std::free(list);
-    }
-};
-using StringList = std::unique_ptr<char*, FreeList>;
-
-struct FreeString {
-    void operator()(char* string) const { std::free(string); }
-};
-using String = std::unique_ptr<char, FreeString>;
 
 // libguestfs locks its handle during a launch, so its pid can't be asked for from the thread that
 // handles a stop; its children are found by name instead.
@@ -70,33 +53,6 @@ std::vector<char*> as_argv(const std::vector<std::string>& strings)
 
 } // namespace
 
-struct Appliance::State {
-    std::unique_ptr<guestfs_h, decltype(&guestfs_close)> handle{guestfs_create_flags(GUESTFS_CREATE_NO_CLOSE_ON_EXIT),
-                                                                guestfs_close};
-    fs::path temporary;
-    std::stop_token stop;
-    std::optional<std::stop_callback<void (*)()>> on_stop;
-
-    [[nodiscard]] guestfs_h* get() const { return handle.get(); }
-
-    [[noreturn]] void fail(ErrorKind kind, std::string_view doing) const
-    {
-        throw_if_interrupted(stop);
-        const char* words = guestfs_last_error(get());
-        const std::string text = printable(words != nullptr ? words : "no error was given", false);
-        const bool full = text.find("No space left on device") != std::string::npos;
-        throw Error(full ? ErrorKind::no_space : kind, fmt::format("{}: {}", doing, text),
-                    full ? "the volume is too small for its content: raise storage.size in the recipe" : "");
-    }
-
-    void check(int result, std::string_view doing) const
-    {
-        if (result == -1) {
-            fail(ErrorKind::step_failed, doing);
-        }
-    }
-};
-
 Appliance::Appliance(const ApplianceOptions& options, const std::vector<ApplianceDrive>& drives,
                      const std::stop_token& stop)
     : state_(std::make_unique<State>())
@@ -107,6 +63,8 @@ Appliance::Appliance(const ApplianceOptions& options, const std::vector<Applianc
     }
     state_->stop = stop;
     state_->temporary = options.temporary;
+    state_->transfer = options.transfer;
+    state_->transfer_label = label_of(drives.size() - 1);
     guestfs_set_error_handler(handle, nullptr, nullptr);
     state_->check(guestfs_set_tmpdir(handle, options.temporary.c_str()), "setting libguestfs's folder");
     state_->check(guestfs_set_backend(handle, "direct"), "choosing libguestfs's backend");
@@ -153,7 +111,7 @@ void Appliance::make_gpt(const std::string& device)
 }
 
 void Appliance::add_partition(const std::string& device, std::uint64_t first_sector, std::uint64_t last_sector,
-                              const std::string& gpt_type)
+                              const std::string& gpt_type, const std::string& name)
 {
     guestfs_h* handle = state_->get();
     state_->check(guestfs_part_add(handle, device.c_str(), "primary", static_cast<std::int64_t>(first_sector),
@@ -164,15 +122,24 @@ void Appliance::add_partition(const std::string& device, std::uint64_t first_sec
     if (!partitions) {
         state_->fail(ErrorKind::step_failed, "listing the partitions");
     }
-    state_->check(
-        guestfs_part_set_gpt_type(handle, device.c_str(), static_cast<int>(partitions->len), gpt_type.c_str()),
-        "setting a partition's type");
+    const int number = static_cast<int>(partitions->len);
+    state_->check(guestfs_part_set_gpt_type(handle, device.c_str(), number, gpt_type.c_str()),
+                  "setting a partition's type");
+    state_->check(guestfs_part_set_name(handle, device.c_str(), number, name.c_str()), "naming a partition");
 }
 
 void Appliance::mount(const std::string& device, const std::string& mount_point)
 {
     state_->check(guestfs_mount(state_->get(), device.c_str(), mount_point.c_str()),
                   fmt::format("mounting {} at {}", device, mount_point));
+}
+
+void Appliance::unmount(const std::string& mount_point)
+{
+    struct guestfs_umount_opts_argv arguments {
+    };
+    state_->check(guestfs_umount_opts_argv(state_->get(), mount_point.c_str(), &arguments),
+                  fmt::format("unmounting {}", mount_point));
 }
 
 void Appliance::unmount_all()
@@ -205,18 +172,61 @@ std::string Appliance::read_file(const std::string& path)
         }
         throw Error(ErrorKind::step_failed, fmt::format("{} in the image is larger than 16 MiB", path));
     }
-    std::size_t length = 0;
-    const String bytes(guestfs_read_file(state_->get(), path.c_str(), &length));
-    if (!bytes) {
-        state_->fail(ErrorKind::step_failed, fmt::format("reading {}", path));
+    // In pieces: guestfs_read_file() would leave a copy on the host for a moment.
+    constexpr int piece = 1 << 20;
+    std::string bytes;
+    while (bytes.size() < static_cast<std::size_t>(size)) {
+        std::size_t length = 0;
+        const String read(
+            guestfs_pread(state_->get(), path.c_str(), piece, static_cast<std::int64_t>(bytes.size()), &length));
+        if (!read) {
+            state_->fail(ErrorKind::step_failed, fmt::format("reading {}", path));
+        }
+        if (length == 0) {
+            break;
+        }
+        bytes.append(read.get(), length);
     }
-    return {bytes.get(), length};
+    return bytes;
 }
 
 void Appliance::set_mode(const std::string& path, std::uint32_t mode)
 {
     state_->check(guestfs_chmod(state_->get(), static_cast<int>(mode), path.c_str()),
                   fmt::format("setting the mode of {}", path));
+}
+
+void Appliance::set_owner(const std::string& path, std::uint32_t user, std::uint32_t group)
+{
+    state_->check(guestfs_chown(state_->get(), static_cast<int>(user), static_cast<int>(group), path.c_str()),
+                  fmt::format("setting the owner of {}", path));
+}
+
+const fs::path& Appliance::temporary() const noexcept
+{
+    return state_->temporary;
+}
+
+std::string Appliance::canonical(const std::string& path)
+{
+    const String found(guestfs_realpath(state_->get(), path.c_str()));
+    if (!found) {
+        state_->fail(ErrorKind::step_failed, fmt::format("looking for {}", path));
+    }
+    return found.get();
+}
+
+std::string Appliance::in_canonical_folder(const std::string& path)
+{
+    const fs::path entry = path.ends_with('/') ? fs::path(path).parent_path() : fs::path(path);
+    return fs::path(canonical(entry.parent_path())) / entry.filename();
+}
+
+void Appliance::make_link(const std::string& target, const std::string& path)
+{
+    const std::string link = in_canonical_folder(path);
+    remove_recursively(link);
+    state_->check(guestfs_ln_s(state_->get(), target.c_str(), link.c_str()), fmt::format("linking {}", path));
 }
 
 void Appliance::make_directories(const std::string& path)
@@ -240,6 +250,15 @@ bool Appliance::is_file(const std::string& path)
     return result == 1;
 }
 
+bool Appliance::is_folder(const std::string& path)
+{
+    struct guestfs_is_dir_opts_argv arguments {
+    };
+    const int result = guestfs_is_dir_opts_argv(state_->get(), path.c_str(), &arguments);
+    state_->check(result, fmt::format("looking for {}", path));
+    return result == 1;
+}
+
 std::string Appliance::device_in_guest(std::size_t drive)
 {
     std::string device = run({"readlink", "-f", "/dev/disk/guestfs/" + label_of(drive)});
@@ -249,33 +268,36 @@ std::string Appliance::device_in_guest(std::size_t drive)
 
 std::vector<std::string> Appliance::glob(const std::string& pattern)
 {
-    const StringList list(guestfs_glob_expand(state_->get(), pattern.c_str()));
-    if (!list) {
-        state_->fail(ErrorKind::step_failed, fmt::format("looking for {}", pattern));
-    }
-    std::vector<std::string> paths;
-    for (char** entry = list.get(); *entry != nullptr; ++entry) {
-        paths.emplace_back(*entry);
-    }
-    return paths;
+    struct guestfs_glob_expand_opts_argv arguments {
+    };
+    arguments.bitmask = GUESTFS_GLOB_EXPAND_OPTS_DIRECTORYSLASH_BITMASK;
+    arguments.directoryslash = 0;
+    return state_->strings(guestfs_glob_expand_opts_argv(state_->get(), pattern.c_str(), &arguments),
+                           fmt::format("looking for {}", pattern));
+}
+
+std::vector<std::string> Appliance::list(const std::string& folder)
+{
+    return state_->strings(guestfs_ls(state_->get(), folder.c_str()), fmt::format("listing {}", folder));
+}
+
+std::vector<std::string> Appliance::list_below(const std::string& folder)
+{
+    return state_->strings(guestfs_find(state_->get(), canonical(folder).c_str()), fmt::format("listing {}", folder));
 }
 
 void Appliance::remove_recursively(const std::string& path)
 {
-    state_->check(guestfs_rm_rf(state_->get(), path.c_str()), fmt::format("removing {}", path));
+    const std::string folder = fs::path(path).parent_path();
+    if (exists(folder)) {
+        state_->check(guestfs_rm_rf(state_->get(), in_canonical_folder(path).c_str()),
+                      fmt::format("removing {}", path));
+    }
 }
 
 void Appliance::truncate(const std::string& path)
 {
     state_->check(guestfs_truncate(state_->get(), path.c_str()), fmt::format("emptying {}", path));
-}
-
-void Appliance::unpack_tar(const fs::path& tar, const std::string& folder)
-{
-    struct guestfs_tar_in_opts_argv arguments {
-    };
-    state_->check(guestfs_tar_in_opts_argv(state_->get(), tar.c_str(), folder.c_str(), &arguments),
-                  fmt::format("unpacking files into {}", folder));
 }
 
 std::string Appliance::run(const std::vector<std::string>& argv)
@@ -287,16 +309,63 @@ std::string Appliance::run(const std::vector<std::string>& argv)
     return output.get();
 }
 
+void Appliance::end_guest_processes()
+{
+    // By their root: it is what tells them from the appliance's own. More than one pass, for what forks meanwhile.
+    state_->run_outside(R"(for pass in 1 2 3 4 5 6 7 8 9; do
+found=$(find /proc/[0-9]* -maxdepth 1 -name root -lname '/sysroot*' 2>/dev/null | cut -d/ -f3)
+[ -n "$found" ] || exit 0
+kill -KILL $found; done; echo they come back; exit 1)",
+                        "ending what scripts left running");
+}
+
+void Appliance::connect_network(bool connected)
+{
+    // The default route goes with the link and doesn't come back with it.
+    constexpr const char* disconnect = R"(for device in $(cd /sys/class/net && ls); do
+if [ $device != lo ] && ip link show dev $device up | grep -q .; then
+ip route show default dev $device >/tmp/route.$device && ip link set dev $device down || exit 1; fi; done)";
+    constexpr const char* connect = R"(for device in $(cd /sys/class/net && ls); do
+if [ -e /tmp/route.$device ]; then
+ip link set dev $device up && ip route replace $(cat /tmp/route.$device) dev $device && rm /tmp/route.$device || exit 1
+fi; done)";
+    state_->run_outside(connected ? connect : disconnect, "switching the appliance's network");
+}
+
+void Appliance::mount_memory(const std::string& path, ByteSize limit)
+{
+    if (fs::path(path).parent_path() != "/run") {
+        throw Error(ErrorKind::internal, fmt::format("{} is not directly below /run", path));
+    }
+    make_directories(path);
+    if (!is_folder("/run") || !is_folder(path)) {
+        throw Error(ErrorKind::step_failed, fmt::format("/run or {} in the image is a symbolic link", path));
+    }
+    state_->run_outside(fmt::format("mount -t tmpfs -o mode=0700,size={} kiln /sysroot{}", limit.bytes(), path),
+                        fmt::format("mounting memory at {}", path));
+}
+
+void Appliance::unmount_memory(const std::string& path)
+{
+    state_->run_outside(fmt::format("umount /sysroot{0} && {{ rmdir /sysroot{0} 2>/dev/null || true; }}", path),
+                        fmt::format("unmounting {}", path));
+}
+
+void Appliance::write_secret(const std::string& path, std::string_view content)
+{
+    const int trace = guestfs_get_trace(state_->get());
+    state_->check(guestfs_set_trace(state_->get(), 0), "switching libguestfs's trace off");
+    const int result = guestfs_write(state_->get(), path.c_str(), content.data(), content.size());
+    guestfs_set_trace(state_->get(), trace);
+    state_->check(result, fmt::format("writing {}", path));
+}
+
 void Appliance::trim(const std::string& mount_point)
 {
     // A discard is a hint, which qcow2 takes for whole clusters only. As WRITE SAME it is an order.
-    constexpr const char* script = "for mode in /sys/class/scsi_disk/*/provisioning_mode; do"
-                                   " echo writesame_16 > $mode; grep -q writesame_16 $mode || exit 1; done";
-    const char* argv[] = {script, nullptr};
-    const String output(guestfs_debug(state_->get(), "sh", const_cast<char**>(argv)));
-    if (!output) {
-        state_->fail(ErrorKind::step_failed, "choosing how free blocks are cleared");
-    }
+    state_->run_outside("for mode in /sys/class/scsi_disk/*/provisioning_mode; do"
+                        " echo writesame_16 > $mode; grep -q writesame_16 $mode || exit 1; done",
+                        "choosing how free blocks are cleared");
     struct guestfs_fstrim_argv arguments {
     };
     state_->check(guestfs_fstrim_argv(state_->get(), mount_point.c_str(), &arguments), "clearing free blocks");

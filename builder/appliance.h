@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one owner of libguestfs: a small virtual machine that opens untrusted disks, so that the host
 // never does. Paths are the guest's, absolute. One thread.
+//
+// A guest's folders may be symbolic links, also hostile ones. Most of libguestfs's calls resolve a path inside the
+// guest's root; the ones that hand a path to a program of the appliance (rm, ln, tar) don't, and would miss the file or
+// find one of the appliance's own. These get `canonical` paths here.
 #pragma once
 
 #include "core/accelerator.h"
@@ -22,12 +26,21 @@ struct ApplianceOptions {
     Accelerator accelerator = Accelerator::tcg;
     bool network = false;              // for `run` steps that ask for it
     std::filesystem::path temporary{}; // a folder for libguestfs's own files
+    // The file behind the last drive, a raw one of `transfer_drive_size`, for bulk data on its way in.
+    std::optional<std::filesystem::path> transfer{};
 };
+
+inline constexpr ByteSize transfer_drive_size = gibibytes(64); // sparse
 
 // A disk to edit: an NBD export on a UNIX socket.
 struct ApplianceDrive {
     std::filesystem::path socket;
     std::string export_name;
+};
+
+struct Mountpoint {
+    std::string mount;
+    std::string device;
 };
 
 class Appliance
@@ -40,19 +53,43 @@ public:
     Appliance(const Appliance&) = delete;
     Appliance& operator=(const Appliance&) = delete;
 
+    // ApplianceOptions::temporary.
+    [[nodiscard]] const std::filesystem::path& temporary() const noexcept;
+
     // All below throw Error{step_failed} with libguestfs's words, or {interrupted}.
     void make_gpt(const std::string& device);
     void add_partition(const std::string& device, std::uint64_t first_sector, std::uint64_t last_sector,
-                       const std::string& gpt_type);
+                       const std::string& gpt_type, const std::string& name);
+    // `type` may be "swap"; an empty label gives none.
+    void make_filesystem(const std::string& device, const std::string& type, const std::string& label);
+    [[nodiscard]] std::string filesystem_uuid(const std::string& device); // or LUKS volume's
+    // `key_file` is in the mounted guest; `options` are cryptsetup's.
+    void make_luks(const std::string& device, const std::string& key_file, const std::string& options);
+    void open_luks(const std::string& device, const std::string& key_file, const std::string& name);
+    void make_volume_group(const std::string& name, const std::string& device);
+    void make_logical_volume(const std::string& group, const std::string& name, std::optional<ByteSize> size);
+    void activate_volume_groups();
+    // What the one system on the disks mounts where, "/" first.
+    [[nodiscard]] std::vector<Mountpoint> find_system();
     void mount(const std::string& device, const std::string& mount_point);
+    void unmount(const std::string& mount_point);
     void unmount_all();                                                 // and flushes everything to the disks
     void write_file(const std::string& path, std::string_view content); // creates or replaces it
     [[nodiscard]] std::string read_file(const std::string& path);       // at most 16 MiB
     void set_mode(const std::string& path, std::uint32_t mode);
+    void set_owner(const std::string& path, std::uint32_t user, std::uint32_t group);
+    void make_link(const std::string& target, const std::string& path); // symbolic; replaces what is at `path`
+    // The path of what is there without symbolic links.
+    [[nodiscard]] std::string canonical(const std::string& path);
+    // The same for all but the last component: the place of what is there, a link or nothing included.
+    [[nodiscard]] std::string in_canonical_folder(const std::string& path);
     void make_directories(const std::string& path);
     [[nodiscard]] bool exists(const std::string& path);
-    [[nodiscard]] bool is_file(const std::string& path); // false for a symbolic link
-    [[nodiscard]] std::vector<std::string> glob(const std::string& pattern);
+    [[nodiscard]] bool is_file(const std::string& path);                          // false for a symbolic link
+    [[nodiscard]] bool is_folder(const std::string& path);                        // false for a symbolic link
+    [[nodiscard]] std::vector<std::string> glob(const std::string& pattern);      // with {a,b}
+    [[nodiscard]] std::vector<std::string> list(const std::string& folder);       // names
+    [[nodiscard]] std::vector<std::string> list_below(const std::string& folder); // paths relative to it, all depths
     void remove_recursively(const std::string& path);
     void truncate(const std::string& path);
     // What is in an uncompressed tar on the host, below a folder of the guest's, with its owners and modes. The
@@ -65,6 +102,19 @@ public:
     // kernel names disks in the order in which it finds them, and libguestfs's own disk is among
     // them; only libguestfs's calls translate "/dev/sda".
     [[nodiscard]] std::string device_in_guest(std::size_t drive);
+
+    // Ends what scripts left running in the guest's root: it could write on, and would keep mounts busy.
+    void end_guest_processes();
+    // Cuts the appliance off from its network or connects it again. Nothing where it has none. A script is root in the
+    // appliance and could undo this: it keeps a recipe honest, and only `ApplianceOptions::network` is a wall.
+    void connect_network(bool connected);
+    // A folder in the appliance's memory (mode 0700) at `path`, which is a fixed name directly below the guest's /run:
+    // nothing in it touches the disk. Removed again by the second. Throws Error{step_failed} where the guest has a
+    // symbolic link in the way.
+    void mount_memory(const std::string& path, ByteSize limit);
+    void unmount_memory(const std::string& path);
+    // write_file() that not even LIBGUESTFS_TRACE prints.
+    void write_secret(const std::string& path, std::string_view content);
 
     // Makes the free blocks of a mounted file system zeroes, each to its last byte: what was there is gone.
     void trim(const std::string& mount_point);

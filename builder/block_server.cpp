@@ -31,9 +31,9 @@ Json file_node(const fs::path& file, bool read_only)
     return {{"driver", "file"}, {"filename", file.native()}, {"read-only", read_only}, {"discard", "unmap"}};
 }
 
-Json raw_node(const std::string& name, const fs::path& file)
+Json raw_node(const std::string& name, const fs::path& file, bool read_only)
 {
-    return {{"driver", "raw"}, {"node-name", name}, {"read-only", true}, {"file", file_node(file, true)}};
+    return {{"driver", "raw"}, {"node-name", name}, {"read-only", read_only}, {"file", file_node(file, read_only)}};
 }
 
 // `backing`: a node's name, or null for none.
@@ -60,7 +60,7 @@ void create_overlay(const fs::path& file, ByteSize size, const std::vector<std::
 } // namespace
 
 std::vector<std::string> block_server_argv(const std::vector<DiskChain>& disks, const fs::path& socket,
-                                           const fs::path& monitor)
+                                           const fs::path& monitor, const std::optional<fs::path>& transfer)
 {
     std::vector<std::string> argv = {"qemu-storage-daemon",
                                      "--chardev",
@@ -78,7 +78,7 @@ std::vector<std::string> block_server_argv(const std::vector<DiskChain>& disks, 
             ++index;
         };
         if (disks[i].raw) {
-            add(raw_node(node_name(i, index), *disks[i].raw));
+            add(raw_node(node_name(i, index), *disks[i].raw, true));
         }
         for (const fs::path& layer : disks[i].layers) {
             add(qcow2_node(node_name(i, index), layer, true, below));
@@ -88,6 +88,11 @@ std::vector<std::string> block_server_argv(const std::vector<DiskChain>& disks, 
         const Json exported = {{"type", "nbd"}, {"id", name}, {"node-name", below}, {"name", name}, {"writable", true}};
         argv.insert(argv.end(), {"--export", exported.dump()});
     }
+    if (transfer) {
+        const std::string name = BlockServer::transfer_export_name();
+        const Json exported = {{"type", "nbd"}, {"id", name}, {"node-name", name}, {"name", name}, {"writable", true}};
+        argv.insert(argv.end(), {"--blockdev", raw_node(name, *transfer, false).dump(), "--export", exported.dump()});
+    }
     return argv;
 }
 
@@ -96,7 +101,12 @@ std::string BlockServer::export_name(std::size_t disk)
     return fmt::format("disk{}", disk);
 }
 
-BlockServer::BlockServer(std::vector<DiskChain> disks, const fs::path& work)
+std::string BlockServer::transfer_export_name()
+{
+    return "transfer";
+}
+
+BlockServer::BlockServer(std::vector<DiskChain> disks, const fs::path& work, std::optional<fs::path> transfer)
     : disks_(std::move(disks)), socket_(work / "nbd.sock"), log_(work / "block-server.log")
 {
     for (const DiskChain& disk : disks_) {
@@ -105,7 +115,7 @@ BlockServer::BlockServer(std::vector<DiskChain> disks, const fs::path& work)
         }
     }
     const fs::path monitor = work / "monitor.sock";
-    daemon_ = std::make_unique<BackgroundProcess>(block_server_argv(disks_, socket_, monitor), log_);
+    daemon_ = std::make_unique<BackgroundProcess>(block_server_argv(disks_, socket_, monitor, transfer), log_);
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     while (!monitor_) {
         try {
@@ -182,12 +192,17 @@ void BlockServer::write_layer(std::size_t disk, std::size_t base, const fs::path
 {
     const DiskChain& chain = disks_.at(disk);
     const std::string top = node_name(disk, depth_of(chain));
+    const Json below = base > 0 ? Json(node_name(disk, base - 1)) : Json(nullptr);
     if (depth_of(chain) > base) {
-        run_job("block-stream", {{"device", top}, {"base-node", node_name(disk, base - 1)}}, stop);
+        Json arguments = {{"device", top}};
+        if (base > 0) {
+            arguments["base-node"] = below;
+        }
+        run_job("block-stream", std::move(arguments), stop);
     }
     create_overlay(layer, chain.size, {"-o", "compression_type=zstd"});
     // Over the same layer as in use later, so that zeroes stay zeroes and don't become holes.
-    execute("blockdev-add", qcow2_node("layer", layer, false, node_name(disk, base - 1)));
+    execute("blockdev-add", qcow2_node("layer", layer, false, below));
     run_job("blockdev-backup", {{"device", top}, {"target", "layer"}, {"sync", "top"}, {"compress", true}}, stop);
     execute("blockdev-del", {{"node-name", "layer"}});
 }

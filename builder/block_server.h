@@ -30,11 +30,14 @@ class BlockServer
 public:
     // The socket and the log are in `work`, whose path must be short (108 bytes). Returns when the socket
     // accepts. Throws Error{missing_tool, io}.
-    BlockServer(std::vector<DiskChain> disks, const std::filesystem::path& work);
+    // `transfer`, a raw file, is exported too, after the disks.
+    BlockServer(std::vector<DiskChain> disks, const std::filesystem::path& work,
+                std::optional<std::filesystem::path> transfer = std::nullopt);
 
     [[nodiscard]] const std::filesystem::path& socket() const noexcept { return socket_; }
     // The name of a disk's export on the socket.
     [[nodiscard]] static std::string export_name(std::size_t disk);
+    [[nodiscard]] static std::string transfer_export_name();
 
     // Puts a fresh overlay on each disk, in the file of that index; returns the tops so far, which are finished
     // and whole. Nothing may be mounted on the disks. A few milliseconds.
@@ -62,6 +65,7 @@ private:
 // The daemon's argv; pure, for its test.
 [[nodiscard]] std::vector<std::string> block_server_argv(const std::vector<DiskChain>& disks,
                                                          const std::filesystem::path& socket,
-                                                         const std::filesystem::path& monitor);
+                                                         const std::filesystem::path& monitor,
+                                                         const std::optional<std::filesystem::path>& transfer = {});
 
 } // namespace kiln::builder

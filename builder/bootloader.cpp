@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/bootloader.h"
 
-#include "builder/disk_layout.h"
-
 #include <fmt/format.h>
 
 namespace kiln::builder
@@ -10,50 +8,70 @@ namespace kiln::builder
 namespace
 {
 
-// No menu to wait for; kernel and GRUB speak on the display and on the first serial port.
-constexpr std::string_view grub_defaults = R"(# Written by Kiln.
-GRUB_TIMEOUT=0
-GRUB_RECORDFAIL_TIMEOUT=0
-GRUB_CMDLINE_LINUX_DEFAULT=""
-GRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200"
-GRUB_TERMINAL="console serial"
-GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"
-GRUB_DISABLE_OS_PROBER=true
+bool is_uefi(const recipes::Boot& boot)
+{
+    return boot.firmware == "uefi";
+}
+
+// No menu to wait for; kernel and GRUB speak on the display and, unless the recipe says no, on the first
+// serial port.
+std::string grub_defaults(const recipes::Boot& boot)
+{
+    std::string defaults = "# Written by Kiln.\n"
+                           "GRUB_TIMEOUT=0\n"
+                           "GRUB_RECORDFAIL_TIMEOUT=0\n"
+                           "GRUB_CMDLINE_LINUX_DEFAULT=\"\"\n"
+                           "GRUB_DISABLE_OS_PROBER=true\n";
+    const std::string more = boot.kernel_command_line.empty() ? "" : " " + boot.kernel_command_line;
+    if (!boot.serial_console) {
+        return defaults + fmt::format("GRUB_CMDLINE_LINUX=\"console=tty0{}\"\n", more);
+    }
+    return defaults + fmt::format("GRUB_CMDLINE_LINUX=\"console=tty0 console=ttyS0,115200{}\"\n", more) +
+           "GRUB_TERMINAL=\"console serial\"\n"
+           "GRUB_SERIAL_COMMAND=\"serial --unit=0 --speed=115200\"\n";
+}
+
+// repart.d(5): systemd enlarges the root partition at boot where the disk has room; fstab has growfs for the rest.
+constexpr std::string_view growing_root = R"(# Written by Kiln: the root takes what a larger volume offers.
+[Partition]
+Type=root
 )";
 
 } // namespace
 
-Json boot_configuration()
+Json boot_configuration(const recipes::Boot& boot)
 {
-    return {{"grub", grub_defaults}, {"boot_type", bios_boot_type}, {"root_type", linux_root_type}};
+    return {{"firmware", boot.firmware}, {"grub", grub_defaults(boot)}, {"repart", growing_root}};
 }
 
-void write_partition_table(Appliance& appliance, ByteSize disk_size)
+std::vector<std::string> boot_packages(const recipes::Boot& boot)
 {
-    const std::string device(appliance_disk);
-    const RootPartition root = root_partition(disk_size);
-    appliance.make_gpt(device);
-    appliance.add_partition(device, boot_first_sector, boot_last_sector, std::string(bios_boot_type));
-    appliance.add_partition(device, root.first_sector, root.last_sector, std::string(linux_root_type));
+    return {is_uefi(boot) ? "grub-efi-amd64" : "grub-pc"};
 }
 
-void write_base_configuration(Appliance& appliance, const std::string& filesystem, const std::string& filesystem_uuid)
+void write_base_configuration(Appliance& appliance)
 {
-    appliance.write_file("/etc/fstab", fmt::format("# Written by Kiln.\nUUID={} / {} errors=remount-ro 0 1\n",
-                                                   filesystem_uuid, filesystem));
     if (!appliance.exists("/etc/hostname")) {
         appliance.write_file("/etc/hostname", "localhost\n"); // so that the name given by DHCP counts
     }
     if (!appliance.exists("/etc/hosts")) {
         appliance.write_file("/etc/hosts", "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
     }
+    appliance.make_directories("/etc/repart.d");
+    appliance.write_file("/etc/repart.d/50-root.conf", growing_root);
 }
 
-void install_grub(Appliance& appliance)
+void install_grub(Appliance& appliance, const recipes::Boot& boot)
 {
     appliance.make_directories("/etc/default/grub.d");
-    appliance.write_file("/etc/default/grub.d/10-kiln.cfg", grub_defaults);
-    appliance.run({"grub-install", "--target=i386-pc", "--no-floppy", appliance.device_in_guest(0)});
+    appliance.write_file("/etc/default/grub.d/10-kiln.cfg", grub_defaults(boot));
+    if (is_uefi(boot)) {
+        // As removable: an instance's firmware starts with empty variables.
+        appliance.run(
+            {"grub-install", "--target=x86_64-efi", "--efi-directory=/boot/efi", "--removable", "--no-nvram"});
+    } else {
+        appliance.run({"grub-install", "--target=i386-pc", "--no-floppy", appliance.device_in_guest(0)});
+    }
     appliance.run({"update-grub"});
 }
 

@@ -1,26 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes a bootstrapped disk bootable: partition table, fstab, host name, GRUB for BIOS, serial console.
+// Makes a system that is in place bootable: host name, GRUB for BIOS or UEFI, serial console, a root that grows
+// with its disk.
 #pragma once
 
 #include "builder/appliance.h"
-#include "core/byte_size.h"
 #include "core/json.h"
+#include "recipes/recipe.h"
 
 #include <string>
+#include <vector>
 
 namespace kiln::builder
 {
 
 // What decides the result besides the file system below and the tools in it.
-[[nodiscard]] Json boot_configuration();
+[[nodiscard]] Json boot_configuration(const recipes::Boot& boot);
 
-// Writes the partition table around the root file system that is already in place.
-void write_partition_table(Appliance& appliance, ByteSize disk_size);
+// The Debian packages that it takes.
+[[nodiscard]] std::vector<std::string> boot_packages(const recipes::Boot& boot);
 
-// fstab by UUID, hosts and hostname where the image has none.
-void write_base_configuration(Appliance& appliance, const std::string& filesystem, const std::string& filesystem_uuid);
+// hosts and hostname where the image has none; the root partition takes what a larger disk offers.
+void write_base_configuration(Appliance& appliance);
 
 // GRUB on the first drive, with the guest's own tools, so that its kernel updates keep working.
-void install_grub(Appliance& appliance);
+void install_grub(Appliance& appliance, const recipes::Boot& boot);
 
 } // namespace kiln::builder

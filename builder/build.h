@@ -4,21 +4,38 @@
 
 #include "builder/disk_set.h"
 #include "core/accelerator.h"
+#include "core/digest.h"
 #include "core/progress.h"
 #include "recipes/recipe.h"
 
 #include <filesystem>
+#include <optional>
 #include <stop_token>
+#include <string>
+#include <vector>
 
 namespace kiln::builder
 {
 
+// The AMI that a recipe starts from, verified by the caller.
+struct ParentImage {
+    struct ParentVolume {
+        std::string device;
+        ByteSize size;
+        std::vector<std::filesystem::path> layers; // bottom first
+    };
+    Digest manifest; // of its OCI manifest
+    std::vector<ParentVolume> volumes;
+};
+
 struct BuildOptions {
     Accelerator accelerator = Accelerator::tcg;
-    std::filesystem::path work;    // a private folder; the layers end up in it
-    std::filesystem::path sockets; // a private folder with a short path (UNIX sockets: 108 bytes)
-    std::filesystem::path cache;   // the layer cache's folder, on the work folder's file system
-    bool look_up = true;           // false: every layer is made anew
+    std::filesystem::path work;          // a private folder; the layers end up in it
+    std::filesystem::path sockets;       // a private folder with a short path (UNIX sockets: 108 bytes)
+    std::filesystem::path cache;         // the layer cache's folder, on the work folder's file system
+    std::filesystem::path logs;          // a private folder for a file a step
+    bool look_up = true;                 // false: every layer is made anew
+    std::optional<ParentImage> parent{}; // exactly for a recipe whose base is an AMI
 };
 
 // Recipe -> disks: packages, partitions, bootloader, steps, sealing, inspection, layers. Each layer that is

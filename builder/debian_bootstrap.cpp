@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/debian_bootstrap.h"
 
+#include "builder/apt_failure.h"
+#include "builder/bootloader.h"
 #include "builder/disk_layout.h"
+#include "builder/storage.h"
 #include "core/file_descriptor.h"
 #include "core/files.h"
 #include "core/process.h"
 #include "core/text.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -17,7 +19,6 @@
 #include <fstream>
 #include <pwd.h>
 #include <regex>
-#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,9 +39,12 @@ constexpr std::string_view customize_hook = R"(set -eu
 root=$1
 printf 'grub-pc grub-pc/install_devices multiselect /dev/vda\n' | chroot "$root" debconf-set-selections
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*
-rm -f "$root"/etc/apt/apt.conf.d/00mmdebstrap "$root"/etc/hostname "$root"/var/lib/dpkg/*-old "$root"/var/cache/debconf/*-old
+rm -f "$root"/etc/apt/apt.conf.d/00mmdebstrap "$root"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$root"/etc/hostname "$root"/var/lib/dpkg/*-old "$root"/var/cache/debconf/*-old
 if [ ! -L "$root"/etc/resolv.conf ]; then rm -f "$root"/etc/resolv.conf; fi
 : > "$root"/etc/machine-id
+# What keeps services from starting while packages are unpacked; in the image it would do so for ever.
+rm -f "$root"/usr/sbin/policy-rc.d
+if [ -e "$root"/sbin/start-stop-daemon.REAL ]; then mv "$root"/sbin/start-stop-daemon.REAL "$root"/sbin/start-stop-daemon; fi
 unshare --mount sh -euc '
 view=$1/mnt
 mount --bind "$1" "$view"
@@ -92,26 +96,14 @@ std::vector<std::string> in_namespaces(const fs::path& unpacked)
             "sh",      unpacked};
 }
 
-bool contains(std::string_view text, std::string_view part)
-{
-    return text.find(part) != text.npos;
-}
-
-// Every first group of `pattern` in `log`, sorted and without repeats.
-std::set<std::string> all_matches(const std::string& log, const std::regex& pattern)
-{
-    std::set<std::string> found;
-    for (auto match = std::sregex_iterator(log.begin(), log.end(), pattern); match != std::sregex_iterator(); ++match) {
-        found.insert((*match)[1]);
-    }
-    return found;
-}
-
 } // namespace
 
 std::vector<std::string> packages_to_install(const recipes::Recipe& recipe)
 {
-    std::vector<std::string> packages = {"grub-pc", "systemd-sysv", "udev"};
+    std::vector<std::string> packages = boot_packages(recipe.boot);
+    packages.insert(packages.end(), {"systemd-sysv", "udev"});
+    const std::vector<std::string> storage = storage_packages(recipe);
+    packages.insert(packages.end(), storage.begin(), storage.end());
     const auto names_kernel = [](const std::string& name) { return name.starts_with("linux-image-"); };
     if (std::ranges::none_of(recipe.packages, names_kernel)) {
         packages.emplace_back("linux-image-cloud-amd64");
@@ -124,45 +116,21 @@ Error explain_bootstrap_failure(std::string_view log_text, const recipes::Recipe
 {
     const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
     const std::string log = printable(log_text);
-    static const std::regex missing(
-        "E: (?:Unable to locate package|Couldn't find any package by (?:glob|regex)) '?([^\\s']+)'?");
-    static const std::regex candidate("E: Package '([^']+)' has no installation candidate");
-    static const std::regex tree_size("kiln: the tree has (\\d+) KiB");
-    const bool offline = contains(log, "Temporary failure resolving") || contains(log, "Could not connect to") ||
-                         contains(log, "Could not resolve") || contains(log, "Unable to connect to") ||
-                         contains(log, "Connection failed") || contains(log, "Connection timed out") ||
-                         contains(log, "Network is unreachable");
-    std::set<std::string> absent = all_matches(log, missing);
-    absent.merge(all_matches(log, candidate));
-
-    if (contains(log, "while populating file system") && contains(log, "Could not allocate")) {
-        const auto sizes = all_matches(log, tree_size);
-        const ByteSize content(sizes.empty() ? 0 : std::stoull(*sizes.begin()) * 1024);
+    if (log.find("while populating file system") != log.npos && log.find("Could not allocate") != log.npos) {
+        static const std::regex tree_size("kiln: the tree has (\\d+) KiB");
+        std::smatch found;
+        const bool known = std::regex_search(log, found, tree_size);
+        const ByteSize content(known ? std::stoull(found[1]) * 1024 : 0);
         return {ErrorKind::recipe,
                 fmt::format("storage[0].size: the root volume has {}, but its content alone needs {}",
                             to_string(recipe.root().size), to_string(content)),
                 "raise storage.size in the recipe, or install fewer packages"};
     }
-    if (contains(log, "No space left on device")) {
-        return {ErrorKind::no_space, "the disk became full while packages were unpacked",
-                "free some space in TMPDIR (default /tmp), or set TMPDIR to a larger file system"};
-    }
-    if (offline) {
-        return {ErrorKind::network,
-                fmt::format("the package archive{} can't be reached", base.mirror.empty() ? "" : " " + base.mirror),
-                "check the network and base.mirror, then build again"};
-    }
-    if (!absent.empty()) {
-        return {ErrorKind::package,
-                fmt::format("{} {} has no package {}", base.distribution, base.suite, fmt::join(absent, ", ")),
-                "correct `packages` in the recipe; `apt-cache search WORD` finds names"};
-    }
-    if (contains(log, "Failed to fetch") || contains(log, "does not have a Release file")) {
-        return {ErrorKind::network, "the package archive has no such suite, or did not deliver: " + tail_lines(log, 3),
-                "check base.suite and base.mirror in the recipe"};
-    }
-    return {ErrorKind::package, "the packages could not be installed: " + tail_lines(log, 6),
-            "correct `packages` in the recipe, or check the archive"};
+    return explain_apt_failure(log, {.archive = fmt::format("{} {}", base.distribution, base.suite),
+                                     .mirror = base.mirror,
+                                     .network_hint = "check the network, base.suite and base.mirror, then build again",
+                                     .package_hint = "correct `packages` in the recipe; `apt-cache search WORD` "
+                                                     "finds names"});
 }
 
 void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const std::string& filesystem_uuid,
@@ -171,7 +139,7 @@ void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const
     require_program("mmdebstrap", "mmdebstrap");
     require_program("mke2fs", "e2fsprogs");
     const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
-    const RootPartition partition = root_partition(recipe.root().size);
+    const Partition partition = root_partitions(recipe.root(), recipe.boot).back();
     const FileDescriptor fd(::open(disk.c_str(), O_RDWR | O_CLOEXEC));
     // Only who can reach the 0700 work folder, or was handed the descriptor, can use this mode.
     if (!fd || ::fchmod(fd.get(), 0666) != 0) {
@@ -192,8 +160,11 @@ void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const
         command.death_signal = SIGKILL; // unshare lets no other signal through
     }
     command.argv.insert(command.argv.end(),
-                        {"mmdebstrap", "--mode=" + mode, "--variant=minbase", "--architectures=amd64",
-                         "--include=" + join(packages_to_install(recipe), ","), "--aptopt=Acquire::Languages \"none\"",
+                        {"mmdebstrap", "--mode=" + mode, "--variant=" + base.variant, "--architectures=amd64",
+                         "--components=" + join(base.components, ","),
+                         // What a killed build wrote is thrown away; durable it becomes at publishing.
+                         "--dpkgopt=force-unsafe-io", "--include=" + join(packages_to_install(recipe), ","),
+                         "--aptopt=Acquire::Languages \"none\"",
                          "--skip=cleanup/apt,cleanup/mmdebstrap,cleanup/reproducible,cleanup/run,cleanup/tmp",
                          "--customize-hook=" + std::string(customize_hook), base.suite, "/dev/null"});
     if (!base.mirror.empty()) {

@@ -1,40 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where things are on a disk that Kiln partitions: GPT, a BIOS boot partition for GRUB's core image,
-// then the root file system up to the backup GPT. Sectors have 512 bytes.
+// Where things are on the disks that Kiln partitions. The root disk: GPT, what the firmware needs (a BIOS boot
+// partition for GRUB's core image, or an EFI system partition), the recipe's own partitions, the root file
+// system last, so that it can grow. Sectors have 512 bytes; partitions are aligned to 1 MiB. Pure.
 #pragma once
 
 #include "core/byte_size.h"
+#include "recipes/recipe.h"
 
+#include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace kiln::builder
 {
 
 inline constexpr std::uint64_t sector_size = 512;
-inline constexpr std::uint64_t boot_first_sector = 2048; // 1 MiB
-inline constexpr std::uint64_t boot_last_sector = 4095;
-inline constexpr std::uint64_t root_first_sector = 4096; // 2 MiB
-// UEFI specification 2.10, table 5.7, and the type that GRUB registered.
-inline constexpr std::string_view bios_boot_type = "21686148-6449-6E6F-744E-656564454649";
-inline constexpr std::string_view linux_root_type = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"; // x86-64 root
 
-// libguestfs's names for the first disk that it is given and for its root partition.
-inline constexpr std::string_view appliance_disk = "/dev/sda";
-inline constexpr std::string_view root_partition_device = "/dev/sda2";
+struct Partition {
+    std::string name;
+    std::string_view gpt_type;
+    std::uint64_t first_sector = 0;
+    std::uint64_t last_sector = 0;
+    recipes::Filesystem filesystem{}; // no type: none is made
+    bool boot = false;                // the firmware's, not one of the recipe's
 
-struct RootPartition {
-    std::uint64_t first_sector;
-    std::uint64_t last_sector;
-
-    [[nodiscard]] constexpr ByteSize offset() const { return ByteSize(first_sector * sector_size); }
-    [[nodiscard]] constexpr ByteSize size() const { return ByteSize((last_sector - first_sector + 1) * sector_size); }
+    [[nodiscard]] ByteSize offset() const { return ByteSize(first_sector * sector_size); }
+    [[nodiscard]] ByteSize size() const { return ByteSize((last_sector - first_sector + 1) * sector_size); }
 };
 
-// The last MiB of the disk stays free: it holds the backup GPT and keeps the partition aligned.
-constexpr RootPartition root_partition(ByteSize disk)
-{
-    return {root_first_sector, disk.bytes() / sector_size - 2048 - 1};
-}
+// The partitions of the root volume, the root file system's last.
+[[nodiscard]] std::vector<Partition> root_partitions(const recipes::Volume& volume, const recipes::Boot& boot);
+// Those of another volume with Layout::partitions.
+[[nodiscard]] std::vector<Partition> data_partitions(const recipes::Volume& volume);
+// Both throw Error{recipe} when the volume has no room for them.
+
+// A file system and the name that the appliance has for what it is on.
+struct FilesystemPlace {
+    std::string device; // "/dev/sda2", "/dev/data/lv", "/dev/mapper/vdb_crypt"
+    recipes::Filesystem filesystem;
+};
+
+// The appliance's name of a disk: "/dev/sda" for the first one.
+[[nodiscard]] std::string appliance_disk(std::size_t disk);
+[[nodiscard]] std::string appliance_partition(std::size_t disk, std::size_t partition);
+
+// LUKS2: the name of the opened device, in the guest too ("vdb_crypt"), and its key file in the guest's root.
+[[nodiscard]] std::string luks_name(const recipes::Volume& volume);
+[[nodiscard]] std::string luks_key_file(const recipes::Volume& volume);
+
+// All file systems of the recipe's volumes that have a place, the root first, then by mount point, then swap.
+// Those in `first_disk` order: disk `first_disk` is the first of `volumes`.
+[[nodiscard]] std::vector<FilesystemPlace> filesystem_places(const recipes::Recipe& recipe, std::size_t first_disk = 0);
 
 } // namespace kiln::builder

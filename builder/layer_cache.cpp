@@ -153,6 +153,20 @@ std::vector<CachedLayer> LayerCache::find_chain(const std::vector<Digest>& ids, 
     return chain;
 }
 
+std::vector<LayerRecord> LayerCache::records() const
+{
+    std::vector<Entry> entries = entries_of(folder_ / "layers");
+    std::ranges::sort(entries, std::ranges::greater(), &Entry::used);
+    std::vector<LayerRecord> records;
+    for (const Entry& entry : entries) {
+        try {
+            records.push_back(record_from(read_file(entry.folder / record_name)));
+        } catch (const Error&) { // as in find_chain
+        }
+    }
+    return records;
+}
+
 std::optional<FileDescriptor> LayerCache::try_lock_making(const Digest& id)
 {
     const fs::path path = folder_ / "making" / id.hex();

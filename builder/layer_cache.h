@@ -55,6 +55,9 @@ public:
     // newest. Marks them as used now.
     [[nodiscard]] std::vector<CachedLayer> find_chain(const std::vector<Digest>& ids, const std::string& below);
 
+    // The records of all layers, the last used first.
+    [[nodiscard]] std::vector<LayerRecord> records() const;
+
     // The right to make the layer `id`, as long as the descriptor is open; nullopt when another process has it.
     [[nodiscard]] std::optional<FileDescriptor> try_lock_making(const Digest& id);
 

@@ -47,14 +47,18 @@ void LayerStack::find(Progress& progress, const std::stop_token& stop)
     }
 }
 
-std::vector<fs::path> LayerStack::files() const
+std::vector<fs::path> LayerStack::files(std::size_t disk) const
 {
     std::vector<fs::path> files;
-    std::ranges::transform(layers_, std::back_inserter(files), [](const CachedLayer& layer) { return layer.disk(0); });
+    for (const CachedLayer& layer : layers_) {
+        if (fs::exists(layer.disk(disk))) {
+            files.push_back(layer.disk(disk));
+        }
+    }
     return files;
 }
 
-void LayerStack::add(const fs::path& file, Json facts, std::chrono::milliseconds took)
+void LayerStack::add(const std::vector<fs::path>& files, Json facts, std::chrono::milliseconds took)
 {
     const PlannedLayer& made = plan_.at(size());
     layers_.push_back(cache_.store({.id = made.id,
@@ -64,7 +68,7 @@ void LayerStack::add(const fs::path& file, Json facts, std::chrono::milliseconds
                                     .inputs = made.inputs,
                                     .facts = std::move(facts),
                                     .took = took},
-                                   {file}));
+                                   files));
     // The next right before the last one goes, so that who waits goes on waiting. Where another build has it
     // already, both make that layer.
     std::optional<FileDescriptor> next;

@@ -26,11 +26,11 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return layers_.size(); }
     [[nodiscard]] bool complete() const noexcept { return layers_.size() == plan_.size(); }
     [[nodiscard]] const CachedLayer& at(std::size_t index) const { return layers_.at(index); }
-    // The file of the first disk of each layer, lowest first.
-    [[nodiscard]] std::vector<std::filesystem::path> files() const;
+    // The overlays of one disk, lowest first. Not every layer has one: a base has but the root disk.
+    [[nodiscard]] std::vector<std::filesystem::path> files(std::size_t disk) const;
 
-    // Stores the next layer, whose disk was written to `file`, and takes the right to make the one after.
-    void add(const std::filesystem::path& file, Json facts, std::chrono::milliseconds took);
+    // Stores the next layer, which is in these files, one a disk, and takes the right to make the one after.
+    void add(const std::vector<std::filesystem::path>& files, Json facts, std::chrono::milliseconds took);
 
 private:
     LayerCache& cache_;

@@ -3,8 +3,11 @@
 
 #include "builder/bootloader.h"
 #include "builder/debian_bootstrap.h"
+#include "builder/storage.h"
 
 #include <fmt/format.h>
+
+#include <array>
 
 namespace kiln::builder
 {
@@ -12,21 +15,38 @@ namespace
 {
 
 // Raised when the same inputs come to mean another content.
-constexpr int bootstrap_format = 1;
-constexpr int boot_format = 1;
-constexpr int step_format = 1;
-constexpr int seal_format = 1;
+constexpr int bootstrap_format = 3;
+constexpr int rootfs_format = 1;
+constexpr int disk_format = 1;
+constexpr int boot_format = 2;
+constexpr int step_format = 2;
+constexpr int seal_format = 3;
+
+using Kind = PlannedLayer::Kind;
+
+std::string_view name_of(Kind kind)
+{
+    constexpr std::array<std::string_view, 7> names{"bootstrap", "rootfs", "disk", "boot", "storage", "step", "seal"};
+    return names.at(static_cast<std::size_t>(kind));
+}
 
 class Layers
 {
 public:
     explicit Layers(const std::optional<Digest>& ground) : below_(ground ? Json(ground->to_string()) : Json(nullptr)) {}
 
-    void add(PlannedLayer::Kind kind, std::string title, Json inputs, std::size_t step = 0)
+    void add(Kind kind, std::string title, int format, Json inputs)
     {
+        inputs["kind"] = name_of(kind);
+        inputs["format"] = format;
         const Digest id = digest_of(canonical_json({{"inputs", inputs}, {"below", below_}}));
         below_ = id.to_string();
-        layers_.push_back({kind, std::move(title), step, std::move(inputs), id});
+        layers_.push_back({kind, std::move(title), std::nullopt, std::move(inputs), id});
+    }
+    void add_step(const recipes::Step& step)
+    {
+        add(Kind::step, recipes::title_of(step), step_format, {{"step", recipes::to_json(step)}});
+        layers_.back().step = step;
     }
     std::vector<PlannedLayer> take() { return std::move(layers_); }
 
@@ -35,42 +55,96 @@ private:
     std::vector<PlannedLayer> layers_;
 };
 
-Json bootstrap_inputs(const recipes::Recipe& recipe)
+Json storage_inputs(const recipes::Recipe& recipe)
 {
-    const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
-    return {{"kind", "bootstrap"},
-            {"format", bootstrap_format},
-            {"distribution", base.distribution},
-            {"suite", base.suite},
-            {"mirror", base.mirror},
-            {"architecture", recipe.architecture},
-            {"packages", packages_to_install(recipe)},
-            {"size", recipe.root().size.bytes()},
-            {"filesystem", recipe.root_part().filesystem.type}};
+    Json volumes = Json::array();
+    for (const recipes::Volume& volume : recipe.volumes) {
+        volumes.push_back(recipes::to_json(volume));
+    }
+    return {{"volumes", std::move(volumes)}, {"configuration", storage_configuration()}};
 }
 
-std::string title_of_bootstrap(const recipes::Recipe& recipe)
-{
-    const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
-    return fmt::format("bootstrap {} {}", base.distribution, base.suite);
-}
+// The lowest layer, of what the recipe starts from.
+struct AddBase {
+    Layers& layers;
+    const recipes::Recipe& recipe;
+
+    void operator()(const recipes::BootstrapBase& base) const
+    {
+        layers.add(Kind::bootstrap, fmt::format("bootstrap {} {}", base.distribution, base.suite), bootstrap_format,
+                   {{"distribution", base.distribution},
+                    {"suite", base.suite},
+                    {"mirror", base.mirror},
+                    {"components", base.components},
+                    {"variant", base.variant},
+                    {"architecture", recipe.architecture},
+                    {"packages", packages_to_install(recipe)},
+                    {"firmware", recipe.boot.firmware},
+                    {"root", recipes::to_json(recipe.root())}});
+        add_boot();
+    }
+    void operator()(const recipes::RootfsBase& base) const
+    {
+        layers.add(Kind::rootfs, "rootfs " + base.file.filename().native(), rootfs_format,
+                   {{"format", base.format},
+                    {"sha256", base.sha256.to_string()},
+                    {"firmware", recipe.boot.firmware},
+                    {"root", recipes::to_json(recipe.root())}});
+        add_packages();
+        add_boot();
+    }
+    void operator()(const recipes::DiskBase& base) const
+    {
+        layers.add(Kind::disk, "disk " + base.file.filename().native(), disk_format,
+                   {{"format", base.format}, {"sha256", base.sha256.to_string()}});
+        add_packages();
+        add_storage();
+    }
+    void operator()(const recipes::AmiBase& /*base*/) const
+    {
+        add_packages();
+        add_storage();
+    }
+
+private:
+    void add_boot() const
+    {
+        Json inputs = storage_inputs(recipe);
+        inputs["boot"] = boot_configuration(recipe.boot);
+        layers.add(Kind::boot, "partitions and bootloader", boot_format, std::move(inputs));
+    }
+    void add_storage() const
+    {
+        if (!recipe.volumes.empty()) {
+            layers.add(Kind::storage, "volumes", boot_format, storage_inputs(recipe));
+        }
+    }
+    // A bootstrap brings them itself.
+    void add_packages() const
+    {
+        recipes::PackagesStep packages{.add = storage_packages(recipe)};
+        packages.add.insert(packages.add.end(), recipe.packages.begin(), recipe.packages.end());
+        if (!packages.add.empty()) {
+            layers.add_step({.action = std::move(packages), .file = recipe.file});
+        }
+    }
+};
 
 } // namespace
 
 std::vector<PlannedLayer> plan_layers(const recipes::Recipe& recipe, const std::optional<Digest>& parent)
 {
-    using Kind = PlannedLayer::Kind;
     Layers layers(parent);
-    if (!parent) {
-        layers.add(Kind::bootstrap, title_of_bootstrap(recipe), bootstrap_inputs(recipe));
-        layers.add(Kind::boot, "partitions and bootloader",
-                   {{"kind", "boot"}, {"format", boot_format}, {"configuration", boot_configuration()}});
+    std::visit(AddBase{layers, recipe}, recipe.base);
+    for (const recipes::Step& step : recipe.steps) {
+        layers.add_step(step);
     }
-    for (std::size_t i = 0; i < recipe.steps.size(); ++i) {
-        layers.add(Kind::step, recipes::title_of(recipe.steps[i]),
-                   {{"kind", "step"}, {"format", step_format}, {"step", recipes::to_json(recipe.steps[i])}}, i);
+    Json validations = Json::array();
+    for (const recipes::Step& validation : recipe.validations) {
+        validations.push_back(recipes::to_json(validation));
     }
-    layers.add(Kind::seal, "seal and inspect", {{"kind", "seal"}, {"format", seal_format}});
+    layers.add(Kind::seal, "seal and inspect", seal_format,
+               {{"keep", recipe.keep}, {"validations", std::move(validations)}});
     return layers.take();
 }
 

@@ -18,15 +18,18 @@ namespace kiln::builder
 struct PlannedLayer {
     enum class Kind {
         bootstrap, // packages -> root file system
-        boot,      // partition table, fstab, bootloader
+        rootfs,    // a tar or an OCI image -> root file system
+        disk,      // another system's disk
+        boot,      // partition tables, file systems, fstab, bootloader
+        storage,   // the volumes that a recipe adds to its base
         step,      // one step of the recipe
         seal,      // what belongs to one build or machine goes; the rest is merged into the AMI's own layer
     };
     Kind kind = Kind::step;
-    std::string title;  // "bootstrap debian bookworm", "file /etc/motd"
-    std::size_t step{}; // which of the recipe's steps
-    Json inputs;        // what decides the content, but the layers below
-    Digest id;          // of the inputs and the layer below's id
+    std::string title;                   // "bootstrap debian bookworm", "file /etc/motd"
+    std::optional<recipes::Step> step{}; // of Kind::step
+    Json inputs;                         // what decides the content, but the layers below
+    Digest id;                           // of the inputs and the layer below's id
 };
 
 // `parent` is the manifest's digest of the AMI that the recipe starts from, where it does.

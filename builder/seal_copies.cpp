@@ -3,9 +3,9 @@
 
 #include "builder/appliance.h"
 #include "builder/block_server.h"
-#include "builder/disk_layout.h"
 #include "builder/seal.h"
 #include "builder/software.h"
+#include "builder/storage.h"
 #include "core/process.h"
 
 #include <fmt/format.h>
@@ -27,10 +27,13 @@ DiskSet seal_copies(const std::vector<DiskCopy>& copies, const SealOptions& opti
     progress.stage("start the libguestfs appliance");
     BlockServer server(chains, options.sockets);
     {
-        Appliance appliance({options.accelerator, false, options.work},
-                            {{server.socket(), BlockServer::export_name(0)}}, stop);
+        std::vector<ApplianceDrive> drives;
+        for (std::size_t i = 0; i < copies.size(); ++i) {
+            drives.push_back({server.socket(), BlockServer::export_name(i)});
+        }
+        Appliance appliance({options.accelerator, false, options.work}, drives, stop);
         progress.stage("seal and inspect");
-        appliance.mount(std::string(root_partition_device), "/");
+        mount_found_system(appliance, nullptr, 0);
         seal(appliance);
         disks.software = read_software(appliance);
         appliance.shutdown();

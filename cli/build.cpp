@@ -5,6 +5,7 @@
 #include "cli/publish.h"
 #include "cli/work_folders.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/progress.h"
 #include "recipes/recipe.h"
 
@@ -121,11 +122,14 @@ void build(Context& context, const Options& options)
     const signing::SecretKey key = context.account_key(); // asked for before the long work
     const Accelerator accelerator = context.accelerator();
     const WorkFolders work(context.paths, "build-");
+    const std::filesystem::path logs = work.disks.path() / "logs";
+    make_directories(logs, 0700);
     const builder::DiskSet disks = builder::build(recipe,
                                                   {.accelerator = accelerator,
                                                    .work = work.disks.path(),
                                                    .sockets = work.sockets.path(),
                                                    .cache = context.paths.cache,
+                                                   .logs = logs,
                                                    .look_up = !options.no_cache},
                                                   progress, context.stop);
     progress.stage("sign and publish");

@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -70,7 +71,8 @@ std::vector<std::string> child_environment(const Command& command)
 
 // Between fork and exec: only async-signal-safe calls.
 [[noreturn]] void become(const char* program, char* const* argv, char* const* environment, const char* folder,
-                         const std::vector<std::pair<int, int>>& descriptors, int death_signal, int report,
+                         const std::vector<std::pair<int, int>>& descriptors,
+                         const std::vector<std::pair<int, std::uint64_t>>& limits, int death_signal, int report,
                          pid_t parent)
 {
     const auto fail = [&] {
@@ -91,6 +93,12 @@ std::vector<std::string> child_environment(const Command& command)
         // dup2 onto itself would keep close-on-exec set.
         const bool passed = ours == theirs ? ::fcntl(ours, F_SETFD, 0) == 0 : ::dup2(ours, theirs) >= 0;
         if (!passed) {
+            fail();
+        }
+    }
+    for (const auto& [resource, most] : limits) {
+        const rlimit limit{most, most};
+        if (::setrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0) {
             fail();
         }
     }
@@ -242,7 +250,7 @@ ProcessResult run(const Command& command, const std::stop_token& stop)
     }
     if (pid == 0) {
         become(program->c_str(), argv.data(), environment_pointers.data(), command.folder.c_str(), descriptors,
-               command.death_signal, report.write_end.get(), parent);
+               command.limits, command.death_signal, report.write_end.get(), parent);
     }
     Child child(pid);
     input.read_end = FileDescriptor();

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -29,6 +30,7 @@ struct Command {
     std::function<void(std::string_view)> on_error_line{};          // each whole line of standard error
     std::size_t output_limit = std::size_t{64} << 20U;              // of each stream; the rest is dropped
     int death_signal = SIGTERM;                                     // what the child gets when Kiln dies
+    std::vector<std::pair<int, std::uint64_t>> limits{};            // {RLIMIT_..., most}: setrlimit(2) in the child
 };
 
 struct ProcessResult {

@@ -101,6 +101,15 @@ std::string option_value(const std::filesystem::path& path)
     return text;
 }
 
+std::string shell_quoted(std::string_view text)
+{
+    std::string quoted = "'";
+    for (const char c : text) {
+        quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    }
+    return quoted + "'";
+}
+
 std::string tail_lines(std::string_view text, std::size_t lines)
 {
     while (text.ends_with('\n')) {

@@ -24,6 +24,9 @@ namespace kiln
 // A path as the value of an option of QEMU's, in whose syntax a comma is written twice.
 [[nodiscard]] std::string option_value(const std::filesystem::path& path);
 
+// `text` as one word of a POSIX shell.
+[[nodiscard]] std::string shell_quoted(std::string_view text);
+
 // The last `lines` lines of `text`.
 [[nodiscard]] std::string tail_lines(std::string_view text, std::size_t lines);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules for the head of a recipe, its base and its storage.
+// The rules for the head of a recipe and its base.
 #include "recipes/field_rules.h"
 
 #include "core/random.h"
@@ -42,11 +42,42 @@ bool has_odd_component(std::string_view path)
 namespace
 {
 
-constexpr ByteSize smallest_volume = mebibytes(512);
-constexpr ByteSize largest_volume = gibibytes(64 * std::uint64_t{1024});
-constexpr std::size_t longest_description = 1024;
 constexpr std::size_t longest_package_name = 128;
 constexpr std::size_t longest_url = 2048;
+
+} // namespace
+
+Checked<std::string> check_package(std::string_view text)
+{
+    const bool good = text.size() >= 2 && text.size() <= longest_package_name &&
+                      consists_of(text, lower_case, digits, "+.-") && !is_one_of(text.front(), "+.-");
+    if (!good) {
+        return Problem{
+            in_quotes(text) + " is not a Debian package name",
+            R"(lower-case letters, digits, "+", "-" and "."; the archive's newest version is taken; a `packages` step can pin one)"};
+    }
+    return std::string(text);
+}
+
+Checked<std::string> check_mirror(std::string_view text)
+{
+    constexpr std::array<std::string_view, 4> schemes{"http://", "https://", "file:///", "copy:///"};
+    const bool good =
+        text.size() <= longest_url && is_visible_ascii(text) &&
+        std::ranges::any_of(schemes, [&](std::string_view scheme) {
+            return text.starts_with(scheme) && text.size() > scheme.size() && !is_one_of(text[scheme.size()], "-/:?#");
+        });
+    if (!good) {
+        return Problem{in_quotes(text) + " is not a mirror's URL",
+                       "it starts with http://, https://, file:/// or copy:/// and holds no spaces"};
+    }
+    return std::string(text);
+}
+
+namespace
+{
+
+constexpr std::size_t longest_description = 1024;
 
 // The same names as bundle::is_image_name takes.
 Checked<std::string> check_image_name(std::string_view text)
@@ -86,17 +117,6 @@ Checked<std::string> check_architecture(std::string_view text)
     return check_choice(text, supported);
 }
 
-Checked<std::string> check_package(std::string_view text)
-{
-    const bool good = text.size() >= 2 && text.size() <= longest_package_name &&
-                      consists_of(text, lower_case, digits, "+.-") && !is_one_of(text.front(), "+.-");
-    if (!good) {
-        return Problem{in_quotes(text) + " is not a Debian package name",
-                       R"(lower-case letters, digits, "+", "-" and "."; the archive's newest version is taken)"};
-    }
-    return std::string(text);
-}
-
 Checked<std::string> check_distribution(std::string_view text)
 {
     constexpr std::array<std::string_view, 1> supported{"debian"};
@@ -111,51 +131,72 @@ Checked<std::string> check_suite(std::string_view text)
     return std::string(text);
 }
 
-Checked<std::string> check_mirror(std::string_view text)
+Checked<std::string> check_archive_component(std::string_view text)
 {
-    constexpr std::array<std::string_view, 4> schemes{"http://", "https://", "file:///", "copy:///"};
-    const bool good =
-        text.size() <= longest_url && is_visible_ascii(text) &&
-        std::ranges::any_of(schemes, [&](std::string_view scheme) {
-            return text.starts_with(scheme) && text.size() > scheme.size() && !is_one_of(text[scheme.size()], "-/:?#");
-        });
-    if (!good) {
-        return Problem{in_quotes(text) + " is not a mirror's URL",
-                       "it starts with http://, https://, file:/// or copy:/// and holds no spaces"};
+    if (text.empty() || text.size() > 64 || !consists_of(text, lower_case, digits, "-_./") ||
+        !is_one_of(text.front(), lower_case) || has_odd_component(text)) {
+        return Problem{in_quotes(text) + " is not a component of an archive", R"(like "main" or "non-free-firmware")"};
     }
     return std::string(text);
 }
 
-Checked<std::string> check_device(std::string_view text)
+Checked<std::string> check_variant(std::string_view text)
 {
-    constexpr std::array<std::string_view, 1> supported{"/dev/vda"};
+    // Those of mmdebstrap that bring apt, which later steps need.
+    constexpr std::array<std::string_view, 6> supported{"apt",    "required",  "minbase",
+                                                        "buildd", "important", "standard"};
     return check_choice(text, supported);
 }
 
-Checked<ByteSize> check_volume_size(std::string_view text)
+Checked<AmiBase> check_image_reference(std::string_view text)
 {
-    const auto size = parse_byte_size(text);
-    if (!size) {
-        return Problem{in_quotes(text) + " is not a size"};
+    const std::size_t at = text.find('@');
+    const auto name = check_image_name(text.substr(0, at));
+    if (const auto* problem = std::get_if<Problem>(&name)) {
+        return *problem;
     }
-    const std::string range = fmt::format("a root volume has at least {} and at most {}", to_string(smallest_volume),
-                                          to_string(largest_volume));
-    if (size->bytes() < smallest_volume.bytes()) {
-        return Problem{in_quotes(text) + " is too small", range};
+    const std::string_view version = at == std::string_view::npos ? "x.x.x" : text.substr(at + 1);
+    const auto pattern = parse_version_pattern(version);
+    if (!pattern) {
+        return Problem{in_quotes(version) + " is not a version",
+                       R"("1.4.2", or with x from the right: "1.4.x", "1.x.x")"};
     }
-    if (size->bytes() > largest_volume.bytes()) {
-        return Problem{in_quotes(text) + " is too large", range};
-    }
-    if (size->bytes() % mebibytes(1).bytes() != 0) {
-        return Problem{in_quotes(text) + " is not a whole number of MiB"};
-    }
-    return *size;
+    return AmiBase{.name = std::get<std::string>(name), .version = *pattern, .reference = std::string(text)};
 }
 
-Checked<std::string> check_filesystem(std::string_view text)
+Checked<std::string> check_host_path(std::string_view text)
 {
-    constexpr std::array<std::string_view, 1> supported{"ext4"};
+    if (text.find("://") != std::string_view::npos) {
+        return Problem{in_quotes(text) + " is a URL",
+                       "download it first, and state its sha256: a build reads only files"};
+    }
+    const std::string_view relative = text.starts_with('/') ? text.substr(1) : text;
+    if (text.size() > 4095 || has_odd_component(relative)) {
+        return Problem{in_quotes(text) + " is not a file's path",
+                       R"(absolute, or relative to the recipe and below its folder; without "..", "." or "//")"};
+    }
+    return std::string(text);
+}
+
+Checked<std::string> check_disk_format(std::string_view text)
+{
+    constexpr std::array<std::string_view, 3> supported{"qcow2", "raw", "vmdk"};
     return check_choice(text, supported);
+}
+
+Checked<std::string> check_rootfs_format(std::string_view text)
+{
+    constexpr std::array<std::string_view, 2> supported{"tar", "oci"};
+    return check_choice(text, supported);
+}
+
+Checked<Digest> check_sha256(std::string_view text)
+{
+    const std::string whole = text.starts_with("sha256:") ? std::string(text) : fmt::format("sha256:{}", text);
+    if (const auto digest = Digest::parse(whole)) {
+        return *digest;
+    }
+    return Problem{in_quotes(text) + " is not a SHA-256", "64 lower-case hex digits, as sha256sum prints them"};
 }
 
 } // namespace
@@ -171,9 +212,13 @@ const Rule<std::string> package{check_package, R"("openssh-server")"};
 const Rule<std::string> distribution{check_distribution, R"("debian")"};
 const Rule<std::string> suite{check_suite, R"("bookworm")"};
 const Rule<std::string> mirror{check_mirror, R"("http://deb.debian.org/debian")"};
-const Rule<std::string> device{check_device, R"("/dev/vda")"};
-const Rule<ByteSize> volume_size{check_volume_size, R"("2GiB")"};
-const Rule<std::string> filesystem{check_filesystem, R"("ext4")"};
+const Rule<std::string> archive_component{check_archive_component, R"("main")"};
+const Rule<std::string> variant{check_variant, R"("minbase")"};
+const Rule<AmiBase> image_reference{check_image_reference, R"("debian-12@1.x.x")"};
+const Rule<std::string> host_path{check_host_path, R"("images/debian.qcow2")"};
+const Rule<std::string> disk_format{check_disk_format, R"("qcow2")"};
+const Rule<std::string> rootfs_format{check_rootfs_format, R"("tar")"};
+const Rule<Digest> sha256{check_sha256, R"("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")"};
 
 } // namespace rules
 } // namespace kiln::recipes

@@ -7,12 +7,30 @@
 #include "recipes/source_file.h"
 #include "recipes/table_reader.h"
 
+#include <optional>
 #include <vector>
 
 namespace kiln::recipes
 {
 
-[[nodiscard]] std::vector<Step> parse_steps(TableReader& root, SourceFiles& sources);
+[[nodiscard]] Base parse_base(TableReader& root, SourceFiles& sources);
+
+// Of an `ami` or `disk` base the volumes are the parent's, and [[storage]] only adds to them.
+[[nodiscard]] std::vector<Volume> parse_storage(TableReader& root, bool has_parent, const Boot& boot);
+[[nodiscard]] Boot parse_boot(TableReader& root);
+[[nodiscard]] std::vector<Step> parse_steps(TableReader& root, SourceFiles& sources, const std::filesystem::path& file);
 [[nodiscard]] std::vector<Test> parse_tests(TableReader& root);
+[[nodiscard]] LaunchDefaults parse_launch(TableReader& root);
+[[nodiscard]] std::vector<std::string> parse_keep(TableReader& root);
+
+// The parts of a volume: see parse_layout.cpp.
+void parse_layout(TableReader& table, Volume& volume, bool is_root);
+
+// A digest that must be there: what `sha256` says, when that is what the file has.
+void check_digest(TableReader& table, const std::optional<Digest>& wanted, const LocatedFile& file,
+                  const std::string& name);
+
+// The content of the file that `key` names; nullopt after a diagnostic.
+[[nodiscard]] std::optional<std::string> require_source(TableReader& table, std::string_view key, SourceFiles& sources);
 
 } // namespace kiln::recipes

@@ -26,43 +26,11 @@ constexpr ByteSize largest_recipe = mebibytes(1);
     throw RecipeError(file.native(), "", {diagnostic});
 }
 
-Base parse_base(TableReader& root)
+// A wildcard may mean an earlier version; this one can only mean the image that is being made.
+bool is_its_own_parent(const Recipe& recipe)
 {
-    BootstrapBase base;
-    if (auto table = root.require_table("base")) {
-        base.distribution = table->require("bootstrap", rules::distribution).value_or("");
-        base.suite = table->require("suite", rules::suite).value_or("");
-        base.mirror = table->find("mirror", rules::mirror).value_or("");
-        table->finish();
-    }
-    return base;
-}
-
-Volume parse_volume(TableReader& table)
-{
-    Volume volume;
-    volume.layout = Volume::Layout::partitions;
-    volume.device = table.find("device", rules::device).value_or("/dev/vda");
-    volume.size = table.require("size", rules::volume_size).value_or(ByteSize());
-    const std::string type = table.require("filesystem", rules::filesystem).value_or("");
-    volume.parts.push_back(
-        {.name = {}, .size = {}, .filesystem = {.type = type, .mount = "/", .options = {}, .label = {}}});
-    volume.delete_on_termination = table.find_flag("delete_on_termination", true);
-    table.finish();
-    return volume;
-}
-
-std::vector<Volume> parse_storage(TableReader& root)
-{
-    std::vector<Volume> volumes;
-    for (TableReader& table : root.require_tables("storage")) {
-        if (volumes.empty()) {
-            volumes.push_back(parse_volume(table));
-        } else {
-            table.fail({"an image has one volume, the root volume", "remove this [[storage]] table"});
-        }
-    }
-    return volumes;
+    const auto* base = std::get_if<AmiBase>(&recipe.base);
+    return base != nullptr && base->name == recipe.name && base->version.patch && base->version.matches(recipe.version);
 }
 
 } // namespace
@@ -87,10 +55,18 @@ Recipe parse_recipe(std::string_view text, const fs::path& file, const LoadOptio
     recipe.description = root.find("description", rules::description).value_or("");
     recipe.architecture = root.require("architecture", rules::architecture).value_or("");
     recipe.packages = root.find_list("packages", rules::package);
-    recipe.base = parse_base(root);
-    recipe.volumes = parse_storage(root);
-    recipe.steps = parse_steps(root, sources);
+    recipe.base = parse_base(root, sources);
+    const bool has_parent = root.has_child("base", "ami") || root.has_child("base", "disk");
+    recipe.boot = parse_boot(root);
+    recipe.volumes = parse_storage(root, has_parent, recipe.boot);
+    recipe.steps = parse_steps(root, sources, file);
     recipe.tests = parse_tests(root);
+    recipe.launch = parse_launch(root);
+    recipe.keep = parse_keep(root);
+    recipe.inputs = sources.inputs();
+    if (is_its_own_parent(recipe)) {
+        root.fail("base", {"the image would be made from itself", "raise `version`, or name an earlier version"});
+    }
     root.finish();
 
     if (!diagnostics.empty()) {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The [[step]] tables.
+// The [[step]] tables: which kind each is. step_parsers.h has the kinds.
 #include "recipes/kind_of_table.h"
 #include "recipes/parse_parts.h"
+#include "recipes/step_parsers.h"
 
 #include <fmt/format.h>
 
 #include <array>
+#include <map>
 #include <set>
 
 namespace kiln::recipes
@@ -13,95 +15,79 @@ namespace kiln::recipes
 namespace
 {
 
-std::string parse_content(TableReader& table, SourceFiles& sources)
+constexpr std::array<std::string_view, 15> kinds{
+    "file",    "tree",     "archive",  "run",    "script", "packages",       "apt_source",           "user",
+    "service", "hostname", "timezone", "locale", "sysctl", "kernel_modules", "certificate_authority"};
+// `group` is who owns a file, too, and a `packages` step may do nothing but remove or hold.
+constexpr std::array<std::string_view, 3> shared_kinds{"group", "remove", "hold"};
+
+using Action = decltype(Step::action);
+
+// nullopt after a diagnostic, for some kinds; others return what they could read.
+std::optional<Action> parse_action(TableReader& table, std::string_view kind, SourceFiles& sources)
 {
-    const bool has_content = table.has("content");
-    const bool has_source = table.has("source");
-    const auto content = table.find("content", rules::content);
-    const auto source = table.find("source", rules::source_path);
-    if (has_content == has_source) {
-        table.fail({has_content ? "has both content and source" : "has neither content nor source",
-                    "exactly one of them says what is in the file"});
-        return {};
+    using Parser = std::optional<Action> (*)(TableReader&, SourceFiles&);
+    static const std::map<std::string_view, Parser> parsers{
+        {"file", [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_file(t, s); }},
+        {"tree", [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_tree(t, s); }},
+        {"archive", [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_archive(t, s); }},
+        {"run", [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_run(t, s); }},
+        {"script", [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_run(t, s); }},
+        {"packages", [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_packages(t); }},
+        {"remove", [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_packages(t); }},
+        {"hold", [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_packages(t); }},
+        {"apt_source", [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_apt_source(t, s); }},
+        {"user", [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_user(t); }},
+        {"group", [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_group(t); }},
+        {"service", [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_service(t); }},
+        {"hostname", [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_hostname(t); }},
+        {"timezone", [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_timezone(t); }},
+        {"locale", [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_locale(t); }},
+        {"sysctl", [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_sysctl(t); }},
+        {"kernel_modules",
+         [](TableReader& t, SourceFiles&) -> std::optional<Action> { return parse_kernel_modules(t); }},
+        {"certificate_authority",
+         [](TableReader& t, SourceFiles& s) -> std::optional<Action> { return parse_certificate_authority(t, s); }},
+    };
+    return parsers.at(kind)(table, sources);
+}
+
+// What may be made only once.
+std::string name_of_made(const Action& action)
+{
+    if (const auto* user = std::get_if<UserStep>(&action)) {
+        return user->name;
     }
-    if (source) {
-        auto read = sources.read(*source);
-        if (auto* problem = std::get_if<Problem>(&read)) {
-            table.fail("source", std::move(*problem));
-            return {};
-        }
-        return std::get<std::string>(std::move(read));
+    if (const auto* group = std::get_if<GroupStep>(&action)) {
+        return group->name;
     }
-    return content.value_or("");
-}
-
-FileStep parse_file(TableReader& table, SourceFiles& sources)
-{
-    FileStep step;
-    step.path = table.require("file", rules::guest_path).value_or("");
-    step.content = parse_content(table, sources);
-    step.mode = table.find("mode", rules::file_mode).value_or(step.mode);
-    step.owner = table.find("owner", rules::account).value_or(step.owner);
-    step.group = table.find("group", rules::account).value_or(step.group);
-    return step;
-}
-
-RunStep parse_run(TableReader& table)
-{
-    RunStep step;
-    step.script = table.require("run", rules::script).value_or("");
-    step.network = table.find_flag("network", step.network);
-    step.timeout = table.find("timeout", rules::duration).value_or(step.timeout);
-    return step;
-}
-
-UserStep parse_user(TableReader& table)
-{
-    UserStep step;
-    step.name = table.require("user", rules::new_user).value_or("");
-    step.groups = table.find_list("groups", rules::account);
-    step.shell = table.find("shell", rules::shell).value_or(step.shell);
-    step.sudo = table.find_flag("sudo", step.sudo);
-    step.ssh_authorized_keys = table.find_list("ssh_authorized_keys", rules::authorized_key);
-    return step;
-}
-
-ServiceStep parse_service(TableReader& table)
-{
-    ServiceStep step;
-    step.name = table.require("service", rules::unit).value_or("");
-    step.state = table.find_flag("enabled", true) ? ServiceStep::State::enabled : ServiceStep::State::disabled;
-    return step;
+    if (const auto* source = std::get_if<AptSourceStep>(&action)) {
+        return source->name;
+    }
+    const auto* authority = std::get_if<CertificateAuthorityStep>(&action);
+    return authority != nullptr ? authority->name : "";
 }
 
 } // namespace
 
-std::vector<Step> parse_steps(TableReader& root, SourceFiles& sources)
+std::vector<Step> parse_steps(TableReader& root, SourceFiles& sources, const std::filesystem::path& file)
 {
-    constexpr std::array<std::string_view, 4> kinds{"file", "run", "user", "service"};
     std::vector<Step> steps;
-    std::set<std::string> users;
+    std::set<std::pair<std::string_view, std::string>> made;
     for (TableReader& table : root.find_tables("step")) {
-        const auto kind = find_kind(table, "step", kinds);
+        const auto kind = find_kind(table, "step", kinds, shared_kinds);
         if (!kind) {
             continue;
         }
-        Step step{.action = {}, .position = table.position(), .file = {}};
-        if (*kind == "file") {
-            step.action = parse_file(table, sources);
-        } else if (*kind == "run") {
-            step.action = parse_run(table);
-        } else if (*kind == "user") {
-            UserStep user = parse_user(table);
-            if (!user.name.empty() && !users.insert(user.name).second) {
-                table.fail("user", {in_quotes(user.name) + " is made by an earlier step", "put all of it in one step"});
+        auto action = parse_action(table, *kind, sources);
+        if (action) {
+            const std::string name = name_of_made(*action);
+            if (!name.empty() && !made.emplace(*kind, name).second) {
+                table.fail(*kind, {in_quotes(name) + " is made by an earlier step", "put all of it in one step"});
             }
-            step.action = std::move(user);
-        } else {
-            step.action = parse_service(table);
+            steps.push_back({.action = std::move(*action), .position = table.position(), .file = file});
         }
         table.finish();
-        steps.push_back(std::move(step));
     }
     return steps;
 }

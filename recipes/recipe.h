@@ -76,8 +76,10 @@ struct Volume {
     bool delete_on_termination = true;
     bool encrypted = false; // LUKS2 around all that is on it; never the root volume
     Layout layout = Layout::whole;
-    std::string volume_group{};      // of LVM
-    std::vector<VolumePart> parts{}; // at least one; of the root volume the last one is mounted at "/"
+    std::string volume_group{}; // of LVM
+    // Of the root volume the last one is mounted at "/". Empty for the root volume of a parent (an `ami` or
+    // `disk` base), whose parts stay and whose size alone may grow; else at least one.
+    std::vector<VolumePart> parts{};
 };
 
 struct Boot {
@@ -266,7 +268,9 @@ struct Recipe {
     std::string description{};
     std::string architecture{}; // "x86_64"
     Base base;
-    std::vector<Volume> volumes{}; // the root volume first
+    // The root volume first. With an `ami` or `disk` base they are in addition to the parent's, perhaps none,
+    // in the order of their devices; "/dev/vda" then is the parent's root volume.
+    std::vector<Volume> volumes{};
     Boot boot{};
     std::vector<std::string> packages{};
     std::vector<Step> steps{};       // with those of the components
@@ -280,6 +284,7 @@ struct Recipe {
     // the TOML don't count.
     std::optional<Digest> digest{};
 
+    // Only with a `bootstrap` or `rootfs` base.
     [[nodiscard]] const Volume& root() const { return volumes.front(); }
     [[nodiscard]] const VolumePart& root_part() const { return volumes.front().parts.back(); }
 };
@@ -289,6 +294,7 @@ struct Diagnostic {
     std::string path;    // "storage[0].size"
     std::string message; // "\"8 parsecs\" is not a size"
     std::string hint;    // "write it like \"2GiB\""; may be empty
+    bool secret = false; // the line may hold one and is not shown
 };
 
 // All that is wrong with one recipe. what() is the whole text for a person: each diagnostic as

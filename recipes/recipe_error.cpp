@@ -90,7 +90,7 @@ std::string render(std::string_view file, const std::vector<std::string_view>& l
         out += printable(diagnostic.path, false) + ": ";
     }
     out += printable(diagnostic.message, false);
-    if (position.line >= 1 && position.column >= 1 && position.line <= lines.size()) {
+    if (!diagnostic.secret && position.line >= 1 && position.column >= 1 && position.line <= lines.size()) {
         out += excerpt(position.line, lines[position.line - 1], position.column);
     }
     if (!diagnostic.hint.empty()) {

@@ -36,6 +36,13 @@ constexpr bool is_visible_ascii(std::string_view text)
 // `text`, or the problem that it is none of `supported`.
 [[nodiscard]] Checked<std::string> check_choice(std::string_view text, std::span<const std::string_view> supported);
 
+// Rules that others are made of.
+[[nodiscard]] Checked<std::string> check_package(std::string_view text);
+[[nodiscard]] Checked<std::string> check_guest_path(std::string_view text);
+[[nodiscard]] Checked<std::string> check_mirror(std::string_view text);
+// A whole number of MiB from `least` to `most`; `noun` like "a root volume".
+[[nodiscard]] Checked<ByteSize> check_size(std::string_view text, std::string_view noun, ByteSize least, ByteSize most);
+
 // Whether a component of the slash-separated `path` is "..", "." or empty.
 [[nodiscard]] bool has_odd_component(std::string_view path);
 

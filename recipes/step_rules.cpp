@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules for the fields of steps and tests.
+// The rules for files, scripts and tests; account_rules.cpp and system_rules.cpp have the other steps.
 #include "recipes/field_rules.h"
 #include "recipes/rule_helpers.h"
 
@@ -17,19 +17,14 @@ namespace
 
 constexpr std::size_t longest_path = 4095;     // PATH_MAX without its NUL
 constexpr std::size_t longest_component = 255; // NAME_MAX
-constexpr std::size_t longest_account = 32;
-constexpr std::size_t longest_key = 16384;
-constexpr std::size_t longest_unit = 255;
-constexpr std::size_t longest_pattern = 1024;
-constexpr std::size_t longest_test_name = 128;
-constexpr std::size_t longest_test_text = 65536; // as much as the AMI manifest takes
-constexpr std::chrono::seconds longest_duration = std::chrono::hours(24);
 
 bool has_long_component(std::string_view path)
 {
     std::size_t length = 0;
     return std::ranges::any_of(path, [&](char c) { return (length = c == '/' ? 0 : length + 1) > longest_component; });
 }
+
+} // namespace
 
 Checked<std::string> check_guest_path(std::string_view text)
 {
@@ -44,6 +39,22 @@ Checked<std::string> check_guest_path(std::string_view text)
         return Problem{in_quotes(text) + " is too long for a path", "255 characters a name, 4095 in all"};
     }
     return std::string(text);
+}
+
+namespace
+{
+
+constexpr std::size_t longest_account = 32;
+constexpr std::size_t longest_variable = 128;
+constexpr std::size_t longest_secret_name = 64;
+constexpr std::size_t longest_pattern = 1024;
+constexpr std::size_t longest_test_name = 128;
+constexpr std::size_t longest_test_text = 65536; // as much as the AMI manifest takes
+constexpr std::chrono::seconds longest_duration = std::chrono::hours(24);
+
+Checked<std::string> check_guest_folder(std::string_view text)
+{
+    return text == "/" ? std::string(text) : check_guest_path(text);
 }
 
 Checked<std::string> check_source_path(std::string_view text)
@@ -86,43 +97,31 @@ Checked<std::string> check_account(std::string_view text)
     return std::string(text);
 }
 
-Checked<std::string> check_new_user(std::string_view text)
-{
-    const bool good = !text.empty() && text.size() <= longest_account && consists_of(text, lower_case, digits, "_-") &&
-                      !is_one_of(text.front(), "-0123456789");
-    if (!good) {
-        return Problem{in_quotes(text) + " is not a user name",
-                       R"(lower-case letters, digits, "-" and "_", a letter or "_" first, at most 32)"};
-    }
-    return std::string(text);
-}
-
-Checked<std::string> check_authorized_key(std::string_view text)
-{
-    // A line of sshd(8)'s AUTHORIZED_KEYS FILE FORMAT: options that may be absent, type, base64.
-    if (text.find(' ') == std::string_view::npos || text.starts_with('#') || text.starts_with("-----")) {
-        return Problem{in_quotes(text) + " is not a public SSH key", "paste the one line of a .pub file"};
-    }
-    if (text.size() > longest_key) {
-        return Problem{fmt::format("is longer than {} bytes", longest_key), "paste the one line of a .pub file"};
-    }
-    return std::string(text);
-}
-
-Checked<std::string> check_unit(std::string_view text)
-{
-    const bool good = !text.empty() && text.size() <= longest_unit && !is_one_of(text.front(), "-.") &&
-                      consists_of(text, lower_case, upper_case, digits, ":_.@-");
-    if (!good) {
-        return Problem{in_quotes(text) + " is not the name of a systemd unit"};
-    }
-    return std::string(text);
-}
-
 Checked<std::string> check_script(std::string_view text)
 {
     if (text.find_first_not_of(" \t\n") == std::string_view::npos) {
         return Problem{"is empty"};
+    }
+    return std::string(text);
+}
+
+Checked<std::string> check_environment_name(std::string_view text)
+{
+    const bool good = !text.empty() && text.size() <= longest_variable &&
+                      consists_of(text, lower_case, upper_case, digits, "_") && !is_one_of(text.front(), digits);
+    if (!good) {
+        return Problem{in_quotes(text) + " is not the name of an environment variable",
+                       R"(letters, digits and "_", no digit first)"};
+    }
+    return std::string(text);
+}
+
+Checked<std::string> check_secret_name(std::string_view text)
+{
+    const bool good = !text.empty() && text.size() <= longest_secret_name &&
+                      consists_of(text, lower_case, digits, "_-") && !is_one_of(text.front(), "-_");
+    if (!good) {
+        return Problem{in_quotes(text) + " is not a secret's name", R"(lower-case letters, digits, "-" and "_")"};
     }
     return std::string(text);
 }
@@ -196,15 +195,15 @@ namespace rules
 {
 
 const Rule<std::string> guest_path{check_guest_path, R"("/etc/motd")"};
-const Rule<std::string> shell{check_guest_path, R"("/bin/bash")"};
+const Rule<std::string> guest_folder{check_guest_folder, R"("/opt/app")"};
 const Rule<std::string> source_path{check_source_path, R"("files/motd")"};
 const Rule<std::string> content{check_content, R"("text")", true};
 const Rule<std::uint32_t> file_mode{check_file_mode, R"("0644")"};
 const Rule<std::string> account{check_account, R"("root")"};
-const Rule<std::string> new_user{check_new_user, R"("admin")"};
-const Rule<std::string> authorized_key{check_authorized_key, R"("ssh-ed25519 AAAA... me@example.org")"};
-const Rule<std::string> unit{check_unit, R"("ssh")"};
 const Rule<std::string> script{check_script, R"("apt-get clean")", true};
+const Rule<std::string> environment_name{check_environment_name, R"(LANG)"};
+const Rule<std::string> environment_value{check_content, R"("C.UTF-8")", true};
+const Rule<std::string> secret_name{check_secret_name, R"("database-password")"};
 const Rule<std::chrono::seconds> duration{check_duration, R"("30min")"};
 const Rule<std::string> test_name{check_test_name, R"("boots")"};
 const Rule<std::string> command{check_command, R"("systemctl is-system-running")", true};

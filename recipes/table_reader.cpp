@@ -34,10 +34,23 @@ std::string TableReader::path_of(std::string_view key) const
     return path_.empty() ? name : path_ + "." + name;
 }
 
+std::string TableReader::header_of(std::string_view key) const
+{
+    std::string header;
+    bool in_index = false;
+    for (const char c : path_of(key)) {
+        in_index = c == '[' || (in_index && c != ']');
+        if (!in_index && c != ']') {
+            header += c;
+        }
+    }
+    return header;
+}
+
 void TableReader::record(Position position, std::string path, Problem problem, std::string_view example)
 {
     std::string hint = problem.hint.empty() ? write_like(example) : std::move(problem.hint);
-    diagnostics_->push_back({position, std::move(path), std::move(problem.message), std::move(hint)});
+    diagnostics_->push_back({position, std::move(path), std::move(problem.message), std::move(hint), problem.secret});
 }
 
 void TableReader::fail(std::string_view key, Problem problem)
@@ -68,6 +81,19 @@ bool TableReader::has(std::string_view key)
 {
     know(key);
     return look_up(key) != nullptr;
+}
+
+bool TableReader::has_child(std::string_view key, std::string_view child) const
+{
+    const Value* value = look_up(key);
+    return value != nullptr && std::ranges::find(value->children, child, &Value::key) != value->children.end();
+}
+
+bool TableReader::is_empty(std::string_view key) const
+{
+    const Value* value = look_up(key);
+    return value != nullptr && value->children.empty() &&
+           (value->kind == Value::Kind::array || value->kind == Value::Kind::table);
 }
 
 const Value* TableReader::find_value(std::string_view key, Value::Kind kind, std::string_view example)
@@ -108,6 +134,24 @@ const Value* TableReader::require_text(std::string_view key, std::string_view ex
     return find_text(key, example, lines);
 }
 
+std::optional<std::string> TableReader::check_text_of(const Value& item, const std::string& path,
+                                                      const Rule<std::string>& rule)
+{
+    if (item.kind != Value::Kind::string) {
+        record(item.position, path, {fmt::format("must be a string, not {}", describe(item.kind))}, rule.example);
+        return std::nullopt;
+    }
+    if (!is_clean(item, path, rule.lines)) {
+        return std::nullopt;
+    }
+    Checked<std::string> checked = rule.check(item.text);
+    if (auto* problem = std::get_if<Problem>(&checked)) {
+        record(item.position, path, std::move(*problem), rule.example);
+        return std::nullopt;
+    }
+    return std::get<std::string>(std::move(checked));
+}
+
 std::vector<std::string> TableReader::find_list(std::string_view key, const Rule<std::string>& rule)
 {
     std::vector<std::string> list;
@@ -119,23 +163,26 @@ std::vector<std::string> TableReader::find_list(std::string_view key, const Rule
     for (std::size_t i = 0; i < array->children.size(); ++i) {
         const Value& item = array->children[i];
         const std::string path = fmt::format("{}[{}]", path_of(key), i);
-        if (item.kind != Value::Kind::string) {
-            record(item.position, path, {fmt::format("must be a string, not {}", describe(item.kind))}, rule.example);
-            continue;
-        }
-        if (!is_clean(item, path, rule.lines)) {
-            continue;
-        }
-        Checked<std::string> checked = rule.check(item.text);
-        if (auto* problem = std::get_if<Problem>(&checked)) {
-            record(item.position, path, std::move(*problem), rule.example);
-        } else if (!seen.insert(item.text).second) {
+        auto checked = check_text_of(item, path, rule);
+        if (checked && !seen.insert(item.text).second) {
             record(item.position, path, {in_quotes(item.text) + " is in the list already", "remove one of the two"});
-        } else {
-            list.push_back(std::get<std::string>(std::move(checked)));
+        } else if (checked) {
+            list.push_back(std::move(*checked));
         }
     }
     return list;
+}
+
+std::vector<std::string> TableReader::require_list(std::string_view key, const Rule<std::string>& rule)
+{
+    if (!has(key)) {
+        fail(key, {"is missing", fmt::format("add {} = [{}]", key, rule.example)});
+        return {};
+    }
+    if (is_empty(key)) {
+        fail(key, {"is empty", fmt::format("name at least one, like [{}]", rule.example)});
+    }
+    return find_list(key, rule);
 }
 
 bool TableReader::find_flag(std::string_view key, bool fallback)
@@ -147,30 +194,119 @@ bool TableReader::find_flag(std::string_view key, bool fallback)
 std::int64_t TableReader::find_integer(std::string_view key, std::int64_t fallback, std::int64_t least,
                                        std::int64_t most)
 {
-    const Value* value = find_value(key, Value::Kind::integer, std::to_string(fallback));
+    return find_integer(key, std::to_string(fallback), least, most).value_or(fallback);
+}
+
+std::optional<std::int64_t> TableReader::find_integer(std::string_view key, std::string_view example,
+                                                      std::int64_t least, std::int64_t most)
+{
+    const Value* value = find_value(key, Value::Kind::integer, example);
     if (value == nullptr) {
-        return fallback;
+        return std::nullopt;
     }
     if (value->number < least || value->number > most) {
         fail(key, {fmt::format("{} is out of range", value->number), fmt::format("{} to {}", least, most)});
-        return fallback;
+        return std::nullopt;
     }
     return value->number;
+}
+
+std::optional<int> TableReader::check_integer(const Value& item, const std::string& path, int least, int most)
+{
+    if (item.kind != Value::Kind::integer) {
+        record(item.position, path, {fmt::format("must be an integer, not {}", describe(item.kind))},
+               std::to_string(least));
+        return std::nullopt;
+    }
+    if (item.number < least || item.number > most) {
+        record(item.position, path,
+               {fmt::format("{} is out of range", item.number), fmt::format("{} to {}", least, most)});
+        return std::nullopt;
+    }
+    return static_cast<int>(item.number);
+}
+
+std::vector<int> TableReader::find_integers(std::string_view key, std::vector<int> fallback, int least, int most)
+{
+    if (!has(key)) {
+        return fallback;
+    }
+    const Value* value = look_up(key);
+    if (value->kind != Value::Kind::array) {
+        const auto number = check_integer(*value, path_of(key), least, most);
+        return number ? std::vector<int>{*number} : fallback;
+    }
+    std::vector<int> list;
+    for (std::size_t i = 0; i < value->children.size(); ++i) {
+        const std::string path = fmt::format("{}[{}]", path_of(key), i);
+        const auto number = check_integer(value->children[i], path, least, most);
+        if (number && std::ranges::find(list, *number) != list.end()) {
+            record(value->children[i].position, path,
+                   {fmt::format("{} is in the list already", *number), "remove one of the two"});
+        } else if (number) {
+            list.push_back(*number);
+        }
+    }
+    if (value->children.empty()) {
+        fail(key, {"is empty", fmt::format("name at least one, like [{}]", least)});
+    }
+    return list;
+}
+
+std::map<std::string, std::string> TableReader::find_texts(std::string_view key, const Rule<std::string>& key_rule,
+                                                           const Rule<std::string>& value_rule)
+{
+    std::map<std::string, std::string> texts;
+    const std::string example = fmt::format("{{ {} = {} }}", key_rule.example, value_rule.example);
+    const Value* table = find_value(key, Value::Kind::table, example);
+    if (table == nullptr) {
+        return texts;
+    }
+    for (const Value& item : table->children) {
+        const std::string path = path_of(key) + "." + shortened(item.key, longest_key);
+        if (const auto hidden = find_hidden_character(item.key, false)) {
+            record(item.key_position, path, {fmt::format("{} holds {}", in_quotes(item.key), *hidden), "remove it"});
+            continue;
+        }
+        if (item.kind == Value::Kind::table) {
+            record(item.key_position, path,
+                   {"must be a string, not a table", "a key with dots in it stands in quotes: \"a.b\" = ..."});
+            continue;
+        }
+        Checked<std::string> name = key_rule.check(item.key);
+        if (auto* problem = std::get_if<Problem>(&name)) {
+            record(item.key_position, path, std::move(*problem), key_rule.example);
+        } else if (item.kind == Value::Kind::integer) {
+            texts.emplace(item.key, std::to_string(item.number));
+        } else if (auto value = check_text_of(item, path, value_rule)) {
+            texts.emplace(item.key, std::move(*value));
+        }
+    }
+    return texts;
+}
+
+std::optional<TableReader> TableReader::find_table(std::string_view key)
+{
+    if (!has(key)) {
+        return std::nullopt;
+    }
+    const Value* value = look_up(key);
+    if (value->kind != Value::Kind::table) {
+        record(
+            value->position, path_of(key),
+            {fmt::format("must be a table, not {}", describe(value->kind)), fmt::format("write [{}]", header_of(key))});
+        return std::nullopt;
+    }
+    return TableReader(*value, path_of(key), *diagnostics_);
 }
 
 std::optional<TableReader> TableReader::require_table(std::string_view key)
 {
     if (!has(key)) {
-        record(table_->position, path_of(key), {"is missing", fmt::format("add a [{}] table", key)});
+        record(table_->position, path_of(key), {"is missing", fmt::format("add a [{}] table", header_of(key))});
         return std::nullopt;
     }
-    const Value* value = look_up(key);
-    if (value->kind != Value::Kind::table) {
-        record(value->position, path_of(key),
-               {fmt::format("must be a table, not {}", describe(value->kind)), fmt::format("write [{}]", key)});
-        return std::nullopt;
-    }
-    return TableReader(*value, path_of(key), *diagnostics_);
+    return find_table(key);
 }
 
 std::vector<TableReader> TableReader::find_tables(std::string_view key)
@@ -180,7 +316,7 @@ std::vector<TableReader> TableReader::find_tables(std::string_view key)
         return tables;
     }
     const Value* array = look_up(key);
-    const std::string hint = fmt::format("write [[{}]] for each one", key);
+    const std::string hint = fmt::format("write [[{}]] for each one", header_of(key));
     if (array->kind != Value::Kind::array) {
         fail(key, {fmt::format("must be a list of tables, not {}", describe(array->kind)), hint});
         return tables;
@@ -201,7 +337,7 @@ std::vector<TableReader> TableReader::require_tables(std::string_view key)
 {
     const Value* array = has(key) ? look_up(key) : nullptr;
     if (array == nullptr || (array->kind == Value::Kind::array && array->children.empty())) {
-        fail(key, {"is missing", fmt::format("add a [[{}]] table", key)});
+        fail(key, {"is missing", fmt::format("add a [[{}]] table", header_of(key))});
         return {};
     }
     return find_tables(key);

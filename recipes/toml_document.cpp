@@ -10,7 +10,7 @@ namespace kiln::recipes
 namespace
 {
 
-// A recipe has five: root, steps, one step, a list, a string.
+// A recipe has seven: root, volumes, one volume, its partitions, one partition, a list, a string.
 constexpr int deepest_level = 8;
 
 Position position_of(const toml::source_region& region)

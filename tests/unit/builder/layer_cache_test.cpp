@@ -146,7 +146,7 @@ protected:
     {
         std::vector<PlannedLayer> layers;
         for (const std::string& input : inputs) {
-            layers.push_back({PlannedLayer::Kind::step, input, 0, input, digest_of(input)});
+            layers.push_back({PlannedLayer::Kind::step, input, std::nullopt, input, digest_of(input)});
         }
         return layers;
     }
@@ -161,15 +161,15 @@ TEST_F(LayerStackTest, GoesOnAfterTheLastFinishedLayer)
         LayerStack stack(shared, planned, "ground", true);
         stack.find(progress_, {});
         EXPECT_EQ(0U, stack.size());
-        stack.add(disk("A"), {}, {});
-        stack.add(disk("B"), {}, {});
+        stack.add({disk("A")}, {}, {});
+        stack.add({disk("B")}, {}, {});
     }
     LayerStack stack(shared, planned, "ground", true);
     stack.find(progress_, {});
     EXPECT_EQ(2U, stack.size());
-    stack.add(disk("C"), {}, {});
+    stack.add({disk("C")}, {}, {});
     EXPECT_TRUE(stack.complete());
-    EXPECT_EQ("C", read_file(stack.files().back()));
+    EXPECT_EQ("C", read_file(stack.files(0).back()));
 }
 
 TEST_F(LayerStackTest, WaitsForWhoMakesTheSameAndTakesItOver)
@@ -183,10 +183,10 @@ TEST_F(LayerStackTest, WaitsForWhoMakesTheSameAndTakesItOver)
         LayerStack stack(own, planned, "ground", true);
         stack.find(progress_, {});
         EXPECT_TRUE(stack.complete());
-        EXPECT_EQ(maker.files(), stack.files());
+        EXPECT_EQ(maker.files(0), stack.files(0));
     });
-    maker.add(disk("A"), {}, {});
-    maker.add(disk("B"), {}, {});
+    maker.add({disk("A")}, {}, {});
+    maker.add({disk("B")}, {}, {});
 }
 
 TEST_F(LayerStackTest, AWaitCanBeInterrupted)
@@ -210,7 +210,7 @@ TEST_F(LayerStackTest, WithoutLookingUpEveryLayerIsMadeAnewAndFoundFirstLater)
     LayerStack stack(shared, planned, "ground", false);
     stack.find(progress_, {});
     EXPECT_EQ(0U, stack.size());
-    stack.add(disk("new"), {}, {});
+    stack.add({disk("new")}, {}, {});
     EXPECT_THAT(found({"a"}), ElementsAre("new"));
 }
 

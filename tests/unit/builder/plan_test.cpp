@@ -77,11 +77,14 @@ TEST(Plan, AnInputChangesTheLayersFromItsOwnUp)
 
 TEST(Plan, AParentAmiIsTheGroundOfItsOwn)
 {
-    const auto recipe = parse_recipe(text, "plan.toml");
+    auto recipe = parse_recipe(text, "plan.toml");
+    recipe.base = recipes::AmiBase{.name = "web", .version = {}, .reference = "web"};
+    recipe.volumes.clear();
     const auto one = plan_layers(recipe, digest_of("one"));
-    EXPECT_EQ("file /etc/motd", one.at(0).title);
-    EXPECT_EQ("sss", compared(one, plan_layers(recipe, digest_of("one"))));
-    EXPECT_EQ("xxx", compared(one, plan_layers(recipe, digest_of("two"))));
+    EXPECT_EQ("packages openssh-server", one.at(0).title);
+    EXPECT_EQ("file /etc/motd", one.at(1).title);
+    EXPECT_EQ("ssss", compared(one, plan_layers(recipe, digest_of("one"))));
+    EXPECT_EQ("xxxx", compared(one, plan_layers(recipe, digest_of("two"))));
 }
 
 } // namespace

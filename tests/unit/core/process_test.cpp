@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <thread>
 #include <unistd.h>
 
@@ -116,6 +117,17 @@ TEST(Process, HandsDescriptorsDown)
     write_file_durably(folder.path() / "f", "through nine");
     const FileDescriptor fd(::open((folder.path() / "f").c_str(), O_RDONLY | O_CLOEXEC));
     EXPECT_EQ(run({.argv = {"sh", "-c", "cat <&9"}, .descriptors = {{fd.get(), 9}}}).output, "through nine");
+}
+
+TEST(Process, LimitsTheChild)
+{
+    const test::TemporaryFolder folder;
+    const ProcessResult result = run({.argv = {"dd", "if=/dev/zero", "of=f", "bs=1024", "count=64", "status=none"},
+                                      .folder = folder.path(),
+                                      .limits = {{RLIMIT_FSIZE, 4096}}});
+    EXPECT_EQ(result.outcome, Outcome::signalled);
+    EXPECT_EQ(result.status, SIGXFSZ);
+    EXPECT_EQ(std::filesystem::file_size(folder.path() / "f"), 4096U);
 }
 
 TEST(BackgroundProcess, EndsWithItsOwner)

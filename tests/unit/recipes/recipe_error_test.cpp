@@ -20,7 +20,7 @@ mirror = "ftp://deb.debian.org"
 
 [[storage]]
 size = "8 parsecs"
-filesystem = "btrfs"
+filesystem = "ext3"
 delete_on_termination = "yes"
 
 [[storage]]

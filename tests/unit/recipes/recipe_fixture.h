@@ -41,6 +41,20 @@ inline std::string extended(std::string_view lines)
     return good_recipe + std::string(lines);
 }
 
+// A certificate that signs itself, until 2126.
+inline const std::string certificate = R"(-----BEGIN CERTIFICATE-----
+MIIBiTCCAS+gAwIBAgIUW1XIkxfynjQUWyGcdE9On+zS8RowCgYIKoZIzj0EAwIw
+GTEXMBUGA1UEAwwOS2lsbiB0ZXN0IHJvb3QwIBcNMjYxMTI1MTkzODM0WhgPMjEy
+NjExMDExOTM4MzRaMBkxFzAVBgNVBAMMDktpbG4gdGVzdCByb290MFkwEwYHKoZI
+zj0CAQYIKoZIzj0DAQcDQgAEBciV0dabHT0dRsQEHktnXmqKkIhp+9ppmXXLQZDW
+FCg0nNp+iapbKQ5JQDsoudHLKsGL35WTdeB0LTlm88RxwKNTMFEwHQYDVR0OBBYE
+FNnuR4GwSp7uyU97VvXyI9FXtkzDMB8GA1UdIwQYMBaAFNnuR4GwSp7uyU97VvXy
+I9FXtkzDMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIgJ8b3HoEe
+SthoNxV109P/2vno9Ut7XCTmVSm89ixP2e4CIQCNQSX4ox79NZMAbj+BMUp3aG6u
+368MHjCEYZxpfMDkpw==
+-----END CERTIFICATE-----
+)";
+
 inline std::vector<Diagnostic> diagnostics_of(std::string_view text, const std::filesystem::path& file = "x.toml")
 {
     try {

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// The appliance's calls for file systems, LUKS and LVM.
+#include "builder/appliance_state.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace kiln::builder
+{
+
+void Appliance::make_filesystem(const std::string& device, const std::string& type, const std::string& label)
+{
+    const std::string doing = fmt::format("making a file system of type {} on {}", type, device);
+    if (type == "swap") {
+        struct guestfs_mkswap_opts_argv arguments {
+        };
+        if (!label.empty()) {
+            arguments.bitmask = GUESTFS_MKSWAP_OPTS_LABEL_BITMASK;
+            arguments.label = label.c_str();
+        }
+        state_->check(guestfs_mkswap_opts_argv(state_->get(), device.c_str(), &arguments), doing);
+        return;
+    }
+    struct guestfs_mkfs_opts_argv arguments {
+    };
+    if (!label.empty()) {
+        arguments.bitmask = GUESTFS_MKFS_OPTS_LABEL_BITMASK;
+        arguments.label = label.c_str();
+    }
+    state_->check(guestfs_mkfs_opts_argv(state_->get(), type.c_str(), device.c_str(), &arguments), doing);
+}
+
+std::string Appliance::filesystem_uuid(const std::string& device)
+{
+    const String uuid(guestfs_vfs_uuid(state_->get(), device.c_str()));
+    if (!uuid) {
+        state_->fail(ErrorKind::step_failed, fmt::format("reading the UUID of {}", device));
+    }
+    return uuid.get();
+}
+
+void Appliance::make_luks(const std::string& device, const std::string& key_file, const std::string& options)
+{
+    state_->run_outside(fmt::format("cryptsetup -q luksFormat {} --key-file /sysroot{} {}", options, key_file, device),
+                        fmt::format("encrypting {}", device));
+}
+
+void Appliance::open_luks(const std::string& device, const std::string& key_file, const std::string& name)
+{
+    // Open already, when the appliance has gone on since.
+    state_->run_outside(
+        fmt::format(
+            "[ -e /dev/mapper/{2} ] || cryptsetup open --type luks --allow-discards --key-file /sysroot{0} {1} {2}",
+            key_file, device, name),
+        fmt::format("opening the encrypted {}", device));
+}
+
+void Appliance::make_volume_group(const std::string& name, const std::string& device)
+{
+    state_->check(guestfs_pvcreate(state_->get(), device.c_str()), fmt::format("preparing {} for LVM", device));
+    char* devices[] = {const_cast<char*>(device.c_str()), nullptr};
+    state_->check(guestfs_vgcreate(state_->get(), name.c_str(), devices),
+                  fmt::format("making the volume group {}", name));
+}
+
+void Appliance::make_logical_volume(const std::string& group, const std::string& name, std::optional<ByteSize> size)
+{
+    const int result =
+        size ? guestfs_lvcreate(state_->get(), name.c_str(), group.c_str(), static_cast<int>(size->bytes() >> 20U))
+             : guestfs_lvcreate_free(state_->get(), name.c_str(), group.c_str(), 100);
+    state_->check(result, fmt::format("making the logical volume {} of {}", name, group));
+}
+
+void Appliance::activate_volume_groups()
+{
+    state_->check(guestfs_lvm_scan(state_->get(), 1), "looking for logical volumes");
+}
+
+std::vector<Mountpoint> Appliance::find_system()
+{
+    const StringList roots(guestfs_inspect_os(state_->get()));
+    if (!roots) {
+        state_->fail(ErrorKind::step_failed, "looking for an operating system");
+    }
+    if (roots.get()[0] == nullptr || roots.get()[1] != nullptr) {
+        throw Error(ErrorKind::step_failed,
+                    roots.get()[0] == nullptr ? "there is no operating system on the disks that libguestfs knows"
+                                              : "there are several operating systems on the disks",
+                    "Kiln needs exactly one");
+    }
+    const StringList list(guestfs_inspect_get_mountpoints(state_->get(), roots.get()[0]));
+    if (!list) {
+        state_->fail(ErrorKind::step_failed, "asking what the system mounts");
+    }
+    std::vector<Mountpoint> mounts;
+    for (char** entry = list.get(); entry[0] != nullptr && entry[1] != nullptr; entry += 2) {
+        mounts.push_back({entry[0], entry[1]});
+    }
+    std::ranges::sort(mounts, {}, &Mountpoint::mount);
+    return mounts;
+}
+
+} // namespace kiln::builder

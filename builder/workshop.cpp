@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/workshop.h"
+
+#include "builder/bootloader.h"
+#include "builder/debian_bootstrap.h"
+#include "builder/disk_layout.h"
+#include "builder/seal.h"
+#include "builder/software.h"
+#include "builder/steps.h"
+#include "builder/storage.h"
+#include "core/error.h"
+#include "core/file_descriptor.h"
+#include "core/interrupt.h"
+#include "core/random.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace kiln::builder
+{
+namespace fs = std::filesystem;
+namespace
+{
+
+using Clock = std::chrono::steady_clock;
+using Kind = PlannedLayer::Kind;
+
+void create_sparse_file(const fs::path& path, ByteSize size)
+{
+    const FileDescriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size.bytes())) != 0) {
+        throw system_error(errno, fmt::format("creating {}", path.native()));
+    }
+}
+
+std::chrono::milliseconds since(Clock::time_point begun)
+{
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun);
+}
+
+// Kinds that are made without the appliance.
+bool is_native(Kind kind)
+{
+    return kind == Kind::bootstrap || kind == Kind::disk;
+}
+
+} // namespace
+
+std::size_t layers_below(const std::vector<PlannedLayer>& plan, const BuildOptions& options, std::size_t disk)
+{
+    if (options.parent) {
+        return disk < options.parent->volumes.size() ? options.parent->volumes[disk].layers.size() : 0;
+    }
+    return disk == 0 && is_native(plan.front().kind) ? 1 : 0;
+}
+
+Workshop::Workshop(const recipes::Recipe& recipe, const std::vector<PlannedLayer>& plan, LayerStack& layers,
+                   const BuildOptions& options, Progress& progress, const std::stop_token& stop)
+    : recipe_(recipe), secrets_(recipe.secrets, secrets_of(recipe.steps)), plan_(plan), layers_(layers),
+      options_(options), progress_(progress), stop_(stop)
+{
+}
+
+void Workshop::make_missing_layers()
+{
+    std::size_t index = layers_.size();
+    if (index == 0 && is_native(plan_.front().kind)) {
+        make_base();
+        ++index;
+    }
+    const std::vector<DiskChain> disks = chains();
+    disks_ = disks.size();
+    progress_.stage("start the libguestfs appliance");
+    const fs::path transfer = options_.work / "transfer.raw";
+    create_sparse_file(transfer, transfer_drive_size);
+    BlockServer server(disks, options_.sockets, transfer);
+    std::vector<ApplianceDrive> drives;
+    for (std::size_t i = 0; i < disks_; ++i) {
+        drives.push_back({server.socket(), BlockServer::export_name(i)});
+    }
+    drives.push_back({server.socket(), BlockServer::transfer_export_name()});
+    Appliance appliance({.accelerator = options_.accelerator,
+                         .network = network_from(index),
+                         .temporary = options_.work,
+                         .transfer = transfer},
+                        drives, stop_);
+    for (; index < plan_.size(); ++index) {
+        throw_if_interrupted(stop_);
+        make(index, appliance, server);
+    }
+    server.stop();
+}
+
+std::size_t Workshop::first_own_disk() const
+{
+    return options_.parent ? options_.parent->volumes.size() : plan_.front().kind == Kind::disk ? 1 : 0;
+}
+
+std::vector<DiskChain> Workshop::chains()
+{
+    const std::size_t own = first_own_disk();
+    std::vector<DiskChain> chains(own + recipe_.volumes.size());
+    for (std::size_t i = 0; i < chains.size(); ++i) {
+        DiskChain& chain = chains[i];
+        if (options_.parent && i < own) {
+            chain.size = options_.parent->volumes[i].size;
+            chain.layers = options_.parent->volumes[i].layers;
+        } else if (i >= own) {
+            chain.size = recipe_.volumes[i - own].size;
+        }
+        const std::vector<fs::path> cached = layers_.files(i);
+        chain.layers.insert(chain.layers.end(), cached.begin(), cached.end());
+    }
+    chains.front().raw = raw_;
+    const std::vector<fs::path> tops = next_overlays();
+    for (std::size_t i = 0; i < chains.size(); ++i) {
+        chains[i].top = tops.at(i);
+    }
+    return chains;
+}
+
+std::vector<fs::path> Workshop::next_overlays()
+{
+    std::vector<fs::path> overlays;
+    for (std::size_t i = 0; i < first_own_disk() + recipe_.volumes.size(); ++i) {
+        overlays.push_back(options_.work / fmt::format("disk{}-overlay{}.qcow2", i, overlays_));
+    }
+    ++overlays_;
+    return overlays;
+}
+
+bool Workshop::network_from(std::size_t index) const
+{
+    return std::any_of(plan_.begin() + static_cast<std::ptrdiff_t>(index), plan_.end(),
+                       [](const PlannedLayer& layer) { return layer.step && needs_network(*layer.step); });
+}
+
+void Workshop::make_base()
+{
+    const auto begun = Clock::now();
+    progress_.stage(plan_.front().title);
+    raw_ = options_.work / "root.raw";
+    create_sparse_file(*raw_, recipe_.root().size);
+    bootstrap_debian(recipe_, *raw_, random_uuid(), progress_, stop_);
+    base_took_ = since(begun);
+    // Compressed beside what follows, which only reads it.
+    compression_.emplace(*raw_, options_.work / "base.qcow2", stop_);
+}
+
+void Workshop::store_base()
+{
+    const Digest digest = compression_->finish();
+    layers_.add({options_.work / "base.qcow2"}, {{"digests", Json::array({digest.to_string()})}}, base_took_);
+    compression_.reset();
+}
+
+void Workshop::mount(Appliance& appliance)
+{
+    if (first_own_disk() == 0) {
+        mount_storage(appliance, recipe_);
+    } else {
+        mount_found_system(appliance, &recipe_, first_own_disk());
+    }
+}
+
+void Workshop::carry_out(std::size_t index, Appliance& appliance)
+{
+    const PlannedLayer& layer = plan_[index];
+    const StorageSite site{.first_disk = first_own_disk(), .root_is_filled = raw_.has_value() || index > 0};
+    switch (layer.kind) {
+    case Kind::boot:
+        create_root(appliance, recipe_, site);
+        appliance.mount(filesystem_places(recipe_).front().device, "/");
+        create_data(appliance, recipe_, site);
+        appliance.unmount_all();
+        mount(appliance);
+        write_base_configuration(appliance);
+        install_grub(appliance, recipe_.boot);
+        break;
+    case Kind::storage:
+        mount_found_system(appliance, nullptr, 0);
+        create_data(appliance, recipe_, site);
+        break;
+    case Kind::step:
+        mount(appliance);
+        apply_step({.appliance = appliance,
+                    .recipe = recipe_,
+                    .log = options_.logs / fmt::format("{:02}.log", index + 1),
+                    .secrets = secrets_},
+                   *layer.step);
+        break;
+    case Kind::bootstrap:
+    case Kind::rootfs:
+    case Kind::disk:
+    case Kind::seal:
+        throw Error(ErrorKind::internal, "this layer is made elsewhere");
+    }
+}
+
+void Workshop::make(std::size_t index, Appliance& appliance, BlockServer& server)
+{
+    const auto begun = Clock::now();
+    progress_.stage(plan_[index].title);
+    if (plan_[index].kind == Kind::seal) {
+        finish(appliance, server, begun);
+        return;
+    }
+    carry_out(index, appliance);
+    appliance.unmount_all();
+    const std::vector<fs::path> files = server.cut(next_overlays());
+    if (compression_) {
+        store_base();
+    }
+    layers_.add(files, Json::object(), since(begun));
+}
+
+void Workshop::finish(Appliance& appliance, BlockServer& server, Clock::time_point begun)
+{
+    mount(appliance);
+    seal(appliance, recipe_.keep);
+    Json facts;
+    facts["software"] = to_json(read_software(appliance));
+    appliance.shutdown();
+    progress_.stage("compress what is over the base");
+    std::vector<fs::path> files;
+    facts["digests"] = Json::array();
+    for (std::size_t i = 0; i < disks_; ++i) {
+        files.push_back(options_.work / fmt::format("sealed{}.qcow2", i));
+        server.write_layer(i, layers_below(plan_, options_, i), files.back(), stop_);
+        facts["digests"].push_back(digest_of_file(files.back()).to_string());
+    }
+    if (compression_) {
+        store_base();
+    }
+    layers_.add(files, std::move(facts), since(begun));
+}
+
+} // namespace kiln::builder

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the layers of a build that no earlier one left in the cache: the lowest natively, where it is
+// packages or a disk, all others in one appliance, with a layer cut after each.
+#pragma once
+
+#include "builder/appliance.h"
+#include "builder/block_server.h"
+#include "builder/build.h"
+#include "builder/compression.h"
+#include "builder/layer_stack.h"
+#include "builder/plan.h"
+#include "builder/secrets.h"
+#include "core/progress.h"
+#include "recipes/recipe.h"
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+#include <stop_token>
+#include <vector>
+
+namespace kiln::builder
+{
+
+class Workshop
+{
+public:
+    // All must outlive it.
+    Workshop(const recipes::Recipe& recipe, const std::vector<PlannedLayer>& plan, LayerStack& layers,
+             const BuildOptions& options, Progress& progress, const std::stop_token& stop);
+
+    // Throws what the parts throw. Layers that were finished before are in the cache.
+    void make_missing_layers();
+
+private:
+    [[nodiscard]] std::size_t first_own_disk() const; // of the recipe's volumes; the base's come before
+    [[nodiscard]] std::vector<DiskChain> chains();
+    [[nodiscard]] std::vector<std::filesystem::path> next_overlays();
+    [[nodiscard]] bool network_from(std::size_t index) const;
+
+    void make_base();
+    void store_base();
+    void make(std::size_t index, Appliance& appliance, BlockServer& server);
+    void mount(Appliance& appliance);
+    void carry_out(std::size_t index, Appliance& appliance);
+    void finish(Appliance& appliance, BlockServer& server, std::chrono::steady_clock::time_point begun);
+
+    const recipes::Recipe& recipe_;
+    const Secrets secrets_;
+    const std::vector<PlannedLayer>& plan_;
+    LayerStack& layers_;
+    const BuildOptions& options_;
+    Progress& progress_;
+    const std::stop_token& stop_;
+
+    int overlays_ = 0;
+    std::size_t disks_ = 0;
+    std::optional<std::filesystem::path> raw_; // the root disk with a base that this build made
+    std::chrono::milliseconds base_took_{0};
+    std::optional<Compression> compression_;
+};
+
+// How many files below the merged layer of each disk are layers of their own: the parent's, or the base's.
+[[nodiscard]] std::size_t layers_below(const std::vector<PlannedLayer>& plan, const BuildOptions& options,
+                                       std::size_t disk);
+
+} // namespace kiln::builder
