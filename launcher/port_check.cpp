@@ -77,7 +77,7 @@ std::string try_once(std::uint16_t host_port, const std::function<std::vector<st
 } // namespace
 
 std::string wait_for_port(std::uint16_t host_port, const std::function<std::vector<std::string>()>& states,
-                       Deadline deadline, const std::stop_token& stop)
+                          Deadline deadline, const std::stop_token& stop)
 {
     for (;;) {
         std::string seen = try_once(host_port, states, std::min(deadline, in(try_limit)), stop);

@@ -17,7 +17,8 @@ namespace kiln::launcher
 // at once and closes again when the guest refuses, so a connection proves nothing: what counts is that bytes
 // came from the guest, or that `states` (PortForward::states) shows a state behind the handshake. Returns what was
 // seen last instead, or nothing.
-[[nodiscard]] std::string wait_for_port(std::uint16_t host_port, const std::function<std::vector<std::string>()>& states,
-                                     Deadline deadline, const std::stop_token& stop);
+[[nodiscard]] std::string wait_for_port(std::uint16_t host_port,
+                                        const std::function<std::vector<std::string>()>& states, Deadline deadline,
+                                        const std::stop_token& stop);
 
 } // namespace kiln::launcher

@@ -28,7 +28,7 @@ TEST(JunitXml, GuestTextIsEscaped)
     test::expect_golden("launcher/junit.xml",
                         junit_xml("debian-12@1.0.0",
                                   {{"boots", true, "", seconds(21.5)}, {"a<b", false, hostile, seconds(0.25)}},
-                                  "2026-11-23T17:44:58Z"));
+                                  "2026-11-23T17:44:58Z", "failed units:\nweb.service ]]> </system-out> \x1b[2J\n"));
 }
 
 TEST(ConsoleSearch, SeesALineThatHasNoEndYet)
