@@ -51,6 +51,15 @@ Finding look_for(const Program& program)
                           fmt::format("apt-get install {}", program.package)};
 }
 
+Finding look_at_firmware()
+{
+    const std::string file = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+    return std::filesystem::exists(file)
+               ? Finding{Verdict::ok, "UEFI firmware", file}
+               : Finding{Verdict::warning, "UEFI firmware", "not installed; needed to launch AMIs of boot mode uefi",
+                         "apt-get install ovmf"};
+}
+
 Finding look_at_kernel()
 {
     const auto kernel = find_kernel();
@@ -125,6 +134,7 @@ std::vector<Finding> examine(const Context& context)
     for (const Program& program : programs) {
         findings.push_back(look_for(program));
     }
+    findings.push_back(look_at_firmware());
     findings.push_back(look_at_kernel());
     findings.push_back(look_at_accelerator(context));
     findings.push_back(look_at_warm_appliance(context));

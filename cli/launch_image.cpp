@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/launch_image.h"
 
+#include "core/timestamp.h"
 #include "launcher/launch.h"
 #include "registry/verified_image.h"
 #include "signing/trust_store.h"
@@ -10,10 +11,12 @@
 namespace kiln::cli
 {
 
-launcher::Instance launch_image(const Context& context, const std::string& reference, const std::string& type,
-                                const std::optional<std::string>& name, Progress& progress)
+launcher::Instance launch_image(const Context& context, const std::string& reference, const LaunchOptions& options,
+                                Progress& progress)
 {
-    const launcher::InstanceType instance_type = launcher::find_instance_type(type);
+    if (options.type) {
+        static_cast<void>(launcher::find_instance_type(*options.type)); // before the long work
+    }
     const auto region = context.open_region();
     const registry::Image image = region->resolve(reference);
     const signing::Account account = signing::ensure_account(context.paths);
@@ -22,9 +25,18 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
     const registry::VerifiedImage verified =
         registry::verify(*region, image, signing::TrustStore(context.paths.trust), account.id);
 
+    const bundle::LaunchDefaults& launch = verified.manifest().launch;
+    const launcher::InstanceType instance_type = launcher::choose_instance_type(options.type, launch);
+    if (launch.deprecated_on && *launch.deprecated_on <= iso_now().substr(0, 10)) { // days compare as texts
+        progress.note(fmt::format("warning: {} {} is deprecated since {}", image.name, image.version.to_string(),
+                                  *launch.deprecated_on));
+    }
+
     progress.stage(fmt::format("launch {} as {}", image.id, instance_type.name));
-    return launcher::launch(context.paths, verified,
-                            {.type = instance_type, .accelerator = context.accelerator(), .name = name}, context.stop);
+    return launcher::launch(
+        context.paths, verified,
+        {.type = instance_type, .accelerator = context.accelerator(), .name = options.name, .volumes = options.volumes},
+        context.stop);
 }
 
 std::chrono::seconds ready_timeout(const launcher::Instance& instance)

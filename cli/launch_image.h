@@ -5,6 +5,7 @@
 #include "cli/context.h"
 #include "core/progress.h"
 #include "launcher/instance.h"
+#include "launcher/volume_sizes.h"
 
 #include <chrono>
 #include <optional>
@@ -13,9 +14,14 @@
 namespace kiln::cli
 {
 
+struct LaunchOptions {
+    std::optional<std::string> type{}; // none: what the AMI says
+    std::optional<std::string> name{};
+    launcher::VolumeSizes volumes{};
+};
+
 [[nodiscard]] launcher::Instance launch_image(const Context& context, const std::string& reference,
-                                              const std::string& type, const std::optional<std::string>& name,
-                                              Progress& progress);
+                                              const LaunchOptions& options, Progress& progress);
 
 // How long a guest may take until it is ready: TCG is some ten times slower than KVM.
 [[nodiscard]] std::chrono::seconds ready_timeout(const launcher::Instance& instance);

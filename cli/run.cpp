@@ -5,6 +5,7 @@
 #include "cli/launch_image.h"
 #include "core/error.h"
 #include "core/progress.h"
+#include "core/text.h"
 #include "launcher/launch.h"
 
 #include <fmt/format.h>
@@ -16,18 +17,39 @@ namespace
 
 struct RunOptions {
     std::string image;
-    std::string type = "t3.small";
+    std::string type;
+    std::vector<std::string> volumes;
     std::string name;
     bool wait = false;
     bool quiet = false;
 };
 
+// "/dev/vda=8GiB"
+launcher::VolumeSizes parse_volumes(const std::vector<std::string>& texts)
+{
+    launcher::VolumeSizes volumes;
+    for (const std::string& text : texts) {
+        const auto equals = text.find('=');
+        const auto size = equals == text.npos ? std::nullopt : parse_byte_size(text.substr(equals + 1));
+        if (!size || !volumes.emplace(text.substr(0, equals), *size).second) {
+            throw Error(
+                ErrorKind::usage,
+                fmt::format("--volume \"{}\" is not DEVICE=SIZE, or names a device again", printable(text, false)),
+                "for example --volume /dev/vda=8GiB");
+        }
+    }
+    return volumes;
+}
+
 void run_image(Context& context, const RunOptions& options)
 {
     Progress progress(options.quiet);
     launcher::Instance instance =
-        launch_image(context, options.image, options.type,
-                     options.name.empty() ? std::nullopt : std::optional(options.name), progress);
+        launch_image(context, options.image,
+                     {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
+                      .name = options.name.empty() ? std::nullopt : std::optional(options.name),
+                      .volumes = parse_volumes(options.volumes)},
+                     progress);
     if (options.wait) {
         progress.stage("wait until the guest is ready");
         const std::string word =
@@ -50,9 +72,13 @@ void add_run(CLI::App& app, Context& context)
     command->add_option("image", options->image, "An id, NAME (the newest), NAME@1.2.3 or NAME@1.2.x")
         ->required()
         ->type_name("AMI");
-    command->add_option("--type", options->type, "Instance type, t3.nano to t3.xlarge")
-        ->capture_default_str()
+    command
+        ->add_option("--type", options->type, "Instance type, t3.nano to t3.xlarge (default: the AMI's, else t3.small)")
         ->type_name("TYPE");
+    command
+        ->add_option("--volume", options->volumes, "Make the instance's volume larger than the AMI's, as /dev/vda=8GiB")
+        ->allow_extra_args(false) // the next word is not one more
+        ->type_name("DEVICE=SIZE");
     command->add_option("--name", options->name, "A name for the instance, to use instead of its id")
         ->type_name("NAME");
     command->add_flag("--wait", options->wait, "Return when the guest says that it is up");

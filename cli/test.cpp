@@ -7,6 +7,7 @@
 #include "core/progress.h"
 #include "core/text.h"
 #include "core/timestamp.h"
+#include "launcher/diagnosis.h"
 #include "launcher/launch.h"
 #include "launcher/smoke_test.h"
 
@@ -21,7 +22,7 @@ namespace
 
 struct TestOptions {
     std::string image;
-    std::string type = "t3.small";
+    std::string type;
     std::string junit;
 };
 
@@ -103,26 +104,39 @@ void test(Context& context, const TestOptions& options)
     Progress progress;
     const auto image = context.open_region()->resolve(options.image);
     const std::vector<bundle::Test> tests = context.open_region()->load_manifest(image).tests;
-    TestInstance instance(context.paths, launch_image(context, image.id, options.type, std::nullopt, progress));
+    TestInstance instance(context.paths,
+                          launch_image(context, image.id,
+                                       {.type = options.type.empty() ? std::nullopt : std::optional(options.type)},
+                                       progress));
     progress.stage("boot");
     std::vector<launcher::TestResult> results = {boot(context, instance.get())};
     if (results.front().passed) {
         const auto more = launcher::run_tests(context.paths, instance.get(), tests, progress, context.stop);
         results.insert(results.end(), more.begin(), more.end());
     }
+    const auto failed = std::ranges::count(results, false, &launcher::TestResult::passed);
+    std::string diagnosis;
+    if (failed != 0) {
+        progress.stage("look for what failed in the guest");
+        diagnosis = launcher::diagnose(context.paths, instance.get(), context.stop);
+    }
     progress.stage("terminate");
     instance.terminate();
     progress.finish();
 
     if (!options.junit.empty()) {
-        write_file_durably(
-            options.junit,
-            launcher::junit_xml(fmt::format("{}@{}", image.name, image.version.to_string()), results, iso_now()));
+        write_file_durably(options.junit,
+                           launcher::junit_xml(fmt::format("{}@{}", image.name, image.version.to_string()), results,
+                                               iso_now(), diagnosis));
     }
-    const auto failed = std::ranges::count(results, false, &launcher::TestResult::passed);
-    print_result(context, {{"image_id", image.id}, {"failed", failed}, {"tests", to_json(results)}},
-                 to_text(results) + fmt::format("{} {}: {} passed, {} failed\n", image.id, image.name,
-                                                results.size() - static_cast<std::size_t>(failed), failed));
+    print_result(context,
+                 {{"image_id", image.id},
+                  {"failed", failed},
+                  {"tests", to_json(results)},
+                  {"guest_output", diagnosis.empty() ? Json() : Json(diagnosis)}},
+                 to_text(results) + diagnosis +
+                     fmt::format("{} {}: {} passed, {} failed\n", image.id, image.name,
+                                 results.size() - static_cast<std::size_t>(failed), failed));
     if (failed != 0) {
         context.exit_status = exit_code(ErrorKind::test_failed);
     }
@@ -137,7 +151,8 @@ void add_test(CLI::App& app, Context& context)
     command->add_option("image", options->image, "An id, NAME (the newest), NAME@1.2.3 or NAME@1.2.x")
         ->required()
         ->type_name("AMI");
-    command->add_option("--type", options->type, "Instance type")->capture_default_str()->type_name("TYPE");
+    command->add_option("--type", options->type, "Instance type (default: the AMI's, else t3.small)")
+        ->type_name("TYPE");
     command->add_option("--junit", options->junit, "Write the results as JUnit XML to this file")->type_name("FILE");
     on_run(*command, context, [&context, options] { test(context, *options); });
 }

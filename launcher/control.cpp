@@ -3,7 +3,6 @@
 
 #include "core/error.h"
 #include "core/interrupt.h"
-#include "core/json_socket.h"
 #include "launcher/instance_store.h"
 #include "launcher/qemu_process.h"
 
@@ -57,8 +56,8 @@ Error to_error(const Json& json)
 
 } // namespace
 
-Json ask_supervisor(const Paths& paths, const std::string& id, const Json& request, std::chrono::milliseconds limit,
-                    const std::stop_token& stop)
+HeldAnswer ask_and_hold(const Paths& paths, const std::string& id, const Json& request, std::chrono::milliseconds limit,
+                        const std::stop_token& stop)
 {
     JsonSocket socket = connect_to_supervisor(paths, id, stop);
     const Deadline deadline = in(limit);
@@ -67,7 +66,13 @@ Json ask_supervisor(const Paths& paths, const std::string& id, const Json& reque
     if (answer.is_object() && answer.contains("error")) {
         throw to_error(answer.at("error"));
     }
-    return member(answer, "result", "the supervisor's answer");
+    return {member(answer, "result", "the supervisor's answer"), std::move(socket)};
+}
+
+Json ask_supervisor(const Paths& paths, const std::string& id, const Json& request, std::chrono::milliseconds limit,
+                    const std::stop_token& stop)
+{
+    return ask_and_hold(paths, id, request, limit, stop).result;
 }
 
 void start_supervisor(const Paths& paths, const std::string& id)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/json.h"
+#include "core/json_socket.h"
 #include "core/paths.h"
 
 #include <chrono>
@@ -19,6 +20,14 @@ namespace kiln::launcher
 // Error{launch} when the instance is not running.
 [[nodiscard]] Json ask_supervisor(const Paths& paths, const std::string& id, const Json& request,
                                   std::chrono::milliseconds limit, const std::stop_token& stop);
+
+// The same for a request whose effect lasts for as long as the connection is open.
+struct HeldAnswer {
+    Json result;
+    JsonSocket socket;
+};
+[[nodiscard]] HeldAnswer ask_and_hold(const Paths& paths, const std::string& id, const Json& request,
+                                      std::chrono::milliseconds limit, const std::stop_token& stop);
 
 // Starts `kiln supervise ID` as a process of its own.
 void start_supervisor(const Paths& paths, const std::string& id);

@@ -80,6 +80,7 @@ Json to_json(const Instance& instance)
             {"vcpus", instance.vcpus},
             {"memory", instance.memory.bytes()},
             {"accelerator", name_of(instance.accelerator)},
+            {"boot_mode", instance.boot_mode},
             {"disks", disks},
             {"ssh_port", instance.ssh_port},
             {"ssh_key", instance.ssh_key.native()},
@@ -110,6 +111,10 @@ Instance instance_from_json(const Json& json)
         instance.vcpus = static_cast<unsigned>(integer_member(json, "vcpus", what));
         instance.memory = ByteSize(static_cast<std::uint64_t>(integer_member(json, "memory", what)));
         instance.accelerator = string_member(json, "accelerator", what) == "kvm" ? Accelerator::kvm : Accelerator::tcg;
+        instance.boot_mode = string_member(json, "boot_mode", what);
+        if (instance.boot_mode != "bios" && instance.boot_mode != "uefi") {
+            throw Error(ErrorKind::io, fmt::format("{}: \"boot_mode\" is neither bios nor uefi", what));
+        }
         for (const Json& disk : member(json, "disks", what)) {
             instance.disks.push_back(disk_from_json(disk));
         }

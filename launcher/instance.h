@@ -24,9 +24,9 @@ enum class InstanceState { pending, running, shutting_down, stopped, terminated 
 
 // One disk of an instance: its own overlay over the AMI's layers.
 struct InstanceDisk {
-    std::string device; // "/dev/vda"
-    ByteSize size;      // at least the AMI's
-    bool delete_on_termination = true;
+    std::string device;                        // "/dev/vda"
+    ByteSize size;                             // at least the AMI's
+    bool delete_on_termination = true;         // kept for a snapshot; terminate deletes every disk
     std::filesystem::path overlay;             // qcow2 without a backing-file string
     std::vector<std::filesystem::path> layers; // bottom first, read-only, in the registry
 };
@@ -45,6 +45,7 @@ struct Instance {
     unsigned vcpus = 1;
     ByteSize memory;
     Accelerator accelerator = Accelerator::tcg;
+    std::string boot_mode = "bios";  // or "uefi"
     std::vector<InstanceDisk> disks; // the root disk first
     std::uint16_t ssh_port = 0;      // on 127.0.0.1
     std::filesystem::path ssh_key;   // secret key of this launch; its public half is in the guest
@@ -59,9 +60,10 @@ struct InstancePaths {
     InstancePaths(const Paths& paths, std::string_view id);
 
     std::filesystem::path folder;
-    std::filesystem::path record;  // instance.json
-    std::filesystem::path events;  // events.jsonl
-    std::filesystem::path console; // console.log
+    std::filesystem::path record;             // instance.json
+    std::filesystem::path events;             // events.jsonl
+    std::filesystem::path console;            // console.log
+    std::filesystem::path firmware_variables; // of UEFI: the instance's own
     std::filesystem::path supervisor_log;
     std::filesystem::path disks;
     std::filesystem::path ssh;

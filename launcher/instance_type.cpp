@@ -47,4 +47,30 @@ InstanceType find_instance_type(std::string_view name)
                 fmt::format("{}the types are {}", meant ? "did you mean " + *meant + "? " : "", join(names, ", ")));
 }
 
+InstanceType choose_instance_type(const std::optional<std::string>& asked, const bundle::LaunchDefaults& launch)
+{
+    const ByteSize needed = launch.minimum_memory.value_or(ByteSize());
+    const std::vector<InstanceType> types = load_instance_types(); // smallest first
+    const auto enough = std::ranges::find_if(types, [&](const InstanceType& type) { return needed <= type.memory; });
+    if (enough == types.end()) {
+        throw Error(ErrorKind::usage,
+                    fmt::format("the AMI needs {} of memory, and no instance type has that", to_string(needed)),
+                    types.empty()
+                        ? ""
+                        : fmt::format("the largest is {} with {}", types.back().name, to_string(types.back().memory)));
+    }
+    const std::optional<std::string>& named = asked ? asked : launch.instance_type;
+    const InstanceType type = find_instance_type(named.value_or("t3.small"));
+    if (needed <= type.memory) {
+        return type;
+    }
+    if (!named) {
+        return *enough;
+    }
+    throw Error(ErrorKind::usage,
+                fmt::format("a {} has {} of memory, and the AMI needs {}", type.name, to_string(type.memory),
+                            to_string(needed)),
+                fmt::format("use --type {}", enough->name));
+}
+
 } // namespace kiln::launcher

@@ -42,7 +42,8 @@ std::string escaped(std::string_view text)
 
 } // namespace
 
-std::string junit_xml(const std::string& suite, const std::vector<TestResult>& results, const std::string& timestamp)
+std::string junit_xml(const std::string& suite, const std::vector<TestResult>& results, const std::string& timestamp,
+                      const std::string& guest_output)
 {
     const auto failures = std::ranges::count(results, false, &TestResult::passed);
     double total = 0;
@@ -54,6 +55,9 @@ std::string junit_xml(const std::string& suite, const std::vector<TestResult>& r
         cases += result.passed
                      ? "/>\n"
                      : fmt::format(">\n      <failure message=\"{}\"/>\n    </testcase>\n", escaped(result.failure));
+    }
+    if (!guest_output.empty()) {
+        cases += fmt::format("    <system-out>{}</system-out>\n", escaped(guest_output));
     }
     return fmt::format(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n  <testsuite name=\"{}\" tests=\"{}\" "

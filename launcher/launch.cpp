@@ -10,6 +10,7 @@
 #include "core/timestamp.h"
 #include "launcher/control.h"
 #include "launcher/instance_store.h"
+#include "launcher/qemu_command.h"
 
 #include <fmt/format.h>
 
@@ -78,11 +79,12 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     instance.vcpus = request.type.vcpus;
     instance.memory = request.type.memory;
     instance.accelerator = request.accelerator;
+    instance.boot_mode = image.manifest().boot_mode;
     instance.launched = iso_now();
     for (const bundle::BlockDeviceMapping& mapping : image.manifest().block_devices) {
         InstanceDisk disk;
         disk.device = mapping.device;
-        disk.size = mapping.size;
+        disk.size = volume_size(mapping, request.volumes);
         disk.delete_on_termination = mapping.delete_on_termination;
         disk.layers = image.layer_paths(mapping);
         instance.disks.push_back(std::move(disk));
@@ -101,6 +103,9 @@ void fill_folder(const fs::path& staging, Instance& instance, const InstancePath
                                std::to_string(instance.disks[i].size.bytes())}},
                      "creating the instance's disk", stop);
         instance.disks[i].overlay = paths.disks / file;
+    }
+    if (instance.boot_mode == "uefi") {
+        write_file_durably(staging / paths.firmware_variables.filename(), read_file(firmware_variables), 0600);
     }
     // Sealing a snapshot looks for this very comment.
     run_or_throw({.argv = {"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kiln-launch-key " + instance.id, "-f",
@@ -141,6 +146,11 @@ Instance launch(const Paths& paths, const registry::VerifiedImage& image, const 
 {
     require_program("qemu-system-x86_64", "qemu-system-x86");
     require_program("ssh-keygen", "openssh-client");
+    if (image.manifest().boot_mode == "uefi" && !(fs::exists(firmware_code) && fs::exists(firmware_variables))) {
+        throw Error(ErrorKind::missing_tool, "the AMI boots with UEFI, and its firmware is not installed",
+                    "apt-get install ovmf");
+    }
+    require_volume_sizes(image.manifest().block_devices, request.volumes);
     require_memory(request.type);
     make_directories(paths.home, 0700);
     make_directories(paths.instances, 0700);

@@ -6,6 +6,7 @@
 #include "core/progress.h"
 #include "launcher/instance.h"
 #include "launcher/instance_type.h"
+#include "launcher/volume_sizes.h"
 #include "registry/verified_image.h"
 
 #include <chrono>
@@ -20,11 +21,12 @@ struct LaunchRequest {
     InstanceType type;
     Accelerator accelerator = Accelerator::tcg;
     std::optional<std::string> name; // unique among the instances that exist
+    VolumeSizes volumes;             // that are to be larger than the AMI's
 };
 
 // Makes the instance's folder, disks and launch key, starts its supervisor and returns when QEMU
 // runs the guest. On any error nothing of the instance is left. Throws Error{conflict} for a name
-// that is taken, {no_space, missing_tool, launch, interrupted}.
+// that is taken, {usage, no_space, missing_tool, launch, interrupted}.
 [[nodiscard]] Instance launch(const Paths& paths, const registry::VerifiedImage& image, const LaunchRequest& request,
                               const std::stop_token& stop);
 

@@ -5,6 +5,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+
 namespace kiln::launcher
 {
 namespace
@@ -27,7 +30,25 @@ void add_disk(std::vector<std::string>& argv, const InstanceDisk& disk, std::siz
         below = name;
     }
     argv.insert(argv.end(), {"-blockdev", qcow2_node(overlay_node(index), disk.overlay, false, below).dump(), "-device",
-                             fmt::format("virtio-blk-pci,drive={},bootindex={}", overlay_node(index), index)});
+                             fmt::format("virtio-blk-pci,drive={},serial={},bootindex={}", overlay_node(index),
+                                         disk.device.substr(disk.device.rfind('/') + 1), index)});
+}
+
+Json raw_node(const std::string& name, const std::filesystem::path& file, bool read_only)
+{
+    return {{"driver", "raw"},
+            {"node-name", name},
+            {"read-only", read_only},
+            {"file", {{"driver", "file"}, {"filename", file.native()}, {"read-only", read_only}}}};
+}
+
+// The guest's kernel names its disks as it finds them: by their place on the bus, which is their order here.
+std::vector<std::size_t> in_device_order(const std::vector<InstanceDisk>& disks)
+{
+    std::vector<std::size_t> order(disks.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::ranges::stable_sort(order, {}, [&](std::size_t i) { return disks[i].device; });
+    return order;
 }
 
 } // namespace
@@ -67,7 +88,7 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
         "-sandbox",
         "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
         "-machine",
-        "pc-q35-7.2",
+        instance.boot_mode == "uefi" ? "pc-q35-7.2,pflash0=firmware-code,pflash1=firmware-variables" : "pc-q35-7.2",
         "-accel",
         kvm ? "kvm" : "tcg,thread=multi",
         "-cpu",
@@ -108,7 +129,11 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
         fmt::format("name=opt/io.systemd.credentials/ssh.authorized_keys.root,file={}",
                     option_value(instance.ssh_key.native() + ".pub")),
     };
-    for (std::size_t i = 0; i < instance.disks.size(); ++i) {
+    if (instance.boot_mode == "uefi") {
+        argv.insert(argv.end(), {"-blockdev", raw_node("firmware-code", firmware_code, true).dump(), "-blockdev",
+                                 raw_node("firmware-variables", paths.firmware_variables, false).dump()});
+    }
+    for (const std::size_t i : in_device_order(instance.disks)) {
         add_disk(argv, instance.disks[i], i);
     }
     return argv;

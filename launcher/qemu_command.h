@@ -11,6 +11,11 @@
 namespace kiln::launcher
 {
 
+// UEFI firmware of Debian's package ovmf: its code, read by every instance, and what a new instance's
+// variables start as.
+inline constexpr const char* firmware_code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
+inline constexpr const char* firmware_variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
 [[nodiscard]] std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths& paths);
 
 // Names of block nodes: the instance's overlay of disk 0 is "disk0", its AMI's topmost layer "disk0-layer2".

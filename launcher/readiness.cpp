@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // When a guest is ready: when it says so itself.
 #include "core/error.h"
-#include "core/files.h"
 #include "core/interrupt.h"
-#include "core/text.h"
 #include "launcher/control.h"
+#include "launcher/diagnosis.h"
 #include "launcher/guest.h"
 #include "launcher/instance_store.h"
 #include "launcher/launch.h"
@@ -28,15 +27,7 @@ using std::chrono::steady_clock;
 // The states in which systemd has ended its boot (systemctl(1), is-system-running).
 constexpr std::array<std::string_view, 3> booted{"running", "degraded", "maintenance"};
 
-std::string console_tail(const InstancePaths& files)
-{
-    constexpr std::size_t lines = 12;
-    try {
-        return printable(tail_lines(read_file(files.console, mebibytes(256)), lines));
-    } catch (const Error&) {
-        return "(the console is empty)";
-    }
-}
+constexpr std::size_t console_lines = 12;
 
 // The guest's word, or nullopt when it can't tell yet.
 std::optional<std::string> ask_systemd(const Paths& paths, const Instance& instance, seconds limit,
@@ -75,7 +66,7 @@ std::string wait_until_ready(const Paths& paths, const Instance& instance, std::
         throw_if_interrupted(stop);
         if (!find_qemu(files, instance.id)) {
             throw Error(ErrorKind::launch, fmt::format("{} ended before it was ready; its console said last:\n{}",
-                                                       instance.id, console_tail(files)));
+                                                       instance.id, console_tail(files, console_lines)));
         }
         agent_seen = agent_seen || agent_answers(paths, instance, stop);
         const auto left = std::chrono::duration_cast<seconds>(deadline - steady_clock::now());
@@ -90,7 +81,7 @@ std::string wait_until_ready(const Paths& paths, const Instance& instance, std::
                                     timeout.count(),
                                     agent_seen ? "its guest agent answers, but its boot has not ended"
                                                : "its guest agent never answered",
-                                    console_tail(files)),
+                                    console_tail(files, console_lines)),
                         agent_seen ? "" : "the image needs the package qemu-guest-agent");
         }
         std::this_thread::sleep_for(milliseconds(100));

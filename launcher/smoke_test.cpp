@@ -7,6 +7,9 @@
 #include "core/text.h"
 #include "launcher/console_search.h"
 #include "launcher/guest.h"
+#include "launcher/http_check.h"
+#include "launcher/port_check.h"
+#include "launcher/port_forward.h"
 
 #include <fmt/format.h>
 
@@ -48,8 +51,8 @@ std::string check_run(const Paths& paths, const Instance& instance, const bundle
 std::string check_console(const Paths& paths, const Instance& instance, const bundle::Test& test,
                           const std::stop_token& stop)
 {
-    ConsoleSearch search(InstancePaths(paths, instance.id).console, test.pattern);
     const auto deadline = steady_clock::now() + seconds(test.timeout_seconds);
+    ConsoleSearch search(InstancePaths(paths, instance.id).console, test.pattern, deadline);
     while (!search.found()) {
         throw_if_interrupted(stop);
         if (steady_clock::now() > deadline) {
@@ -58,6 +61,42 @@ std::string check_console(const Paths& paths, const Instance& instance, const bu
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
     return {};
+}
+
+std::string check_port(const Paths& paths, const Instance& instance, const bundle::Test& test,
+                       const std::stop_token& stop)
+{
+    const Deadline deadline = in(seconds(test.timeout_seconds));
+    const PortForward forward(paths, instance, test.port, stop);
+    const std::string seen = wait_for_port(
+        forward.host_port(), [&] { return forward.states(stop); }, deadline, stop);
+    return seen.empty() ? std::string()
+                        : fmt::format("port {} did not accept a connection within {} s; seen last: {}", test.port,
+                                      test.timeout_seconds, seen);
+}
+
+std::string check_http(const Paths& paths, const Instance& instance, const bundle::Test& test,
+                       const std::stop_token& stop)
+{
+    const PortForward forward(paths, instance, test.port, stop);
+    return wait_for_http(forward.host_port(), test, stop);
+}
+
+std::string check(const Paths& paths, const Instance& instance, const bundle::Test& test, const std::stop_token& stop)
+{
+    if (test.kind == "run") {
+        return check_run(paths, instance, test, stop);
+    }
+    if (test.kind == "console") {
+        return check_console(paths, instance, test, stop);
+    }
+    if (test.kind == "port") {
+        return check_port(paths, instance, test, stop);
+    }
+    if (test.kind == "http") {
+        return check_http(paths, instance, test, stop);
+    }
+    return fmt::format("this Kiln has no test of the kind \"{}\"", test.kind);
 }
 
 } // namespace
@@ -72,8 +111,7 @@ std::vector<TestResult> run_tests(const Paths& paths, const Instance& instance, 
         result.name = test.name;
         const auto started = steady_clock::now();
         try {
-            result.failure = test.kind == "console" ? check_console(paths, instance, test, stop)
-                                                    : check_run(paths, instance, test, stop);
+            result.failure = check(paths, instance, test, stop);
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::interrupted) {
                 throw;

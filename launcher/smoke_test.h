@@ -28,8 +28,9 @@ struct TestResult {
                                                 const std::vector<bundle::Test>& tests, Progress& progress,
                                                 const std::stop_token& stop);
 
-// JUnit XML of one suite; guest text is escaped, characters that XML can't hold are replaced.
+// JUnit XML of one suite; `guest_output` becomes its <system-out>, unless it is empty; guest text is escaped,
+// characters that XML can't hold are replaced.
 [[nodiscard]] std::string junit_xml(const std::string& suite, const std::vector<TestResult>& results,
-                                    const std::string& timestamp);
+                                    const std::string& timestamp, const std::string& guest_output);
 
 } // namespace kiln::launcher

@@ -13,6 +13,7 @@
 #include "launcher/guest_agent.h"
 #include "launcher/instance_store.h"
 #include "launcher/launch.h"
+#include "launcher/port_forward.h"
 #include "launcher/qemu_command.h"
 #include "launcher/qemu_process.h"
 #include "signing/base64.h"
@@ -176,16 +177,40 @@ private:
     {
         JsonSocket client(std::move(fd), "the client");
         Json answer;
+        std::optional<std::uint16_t> forward; // lasts until the client goes
         try {
             const Json request = client.receive(in(seconds(10)));
-            answer = result_answer(carry_out(request, client));
+            if (string_member(request, "request", "the request") == "forward") {
+                forward = add_forward(*qmp_, port_of(request, "port"));
+                answer = result_answer({{"port", *forward}});
+            } else {
+                answer = result_answer(carry_out(request, client));
+            }
         } catch (const std::exception& error) {
             answer = error_answer(error);
         }
         try {
             client.send(answer, in(seconds(60)));
+            while (forward && !client.closed() && !qemu_->ended()) {
+                std::this_thread::sleep_for(milliseconds(50));
+            }
         } catch (const Error&) { // the client has gone
         }
+        try {
+            if (forward) {
+                remove_forward(*qmp_, *forward);
+            }
+        } catch (const Error&) { // QEMU has gone
+        }
+    }
+
+    static std::uint16_t port_of(const Json& request, std::string_view key)
+    {
+        const std::int64_t port = integer_member(request, key, "the request");
+        if (port < 1 || port > 65535) {
+            throw Error(ErrorKind::usage, fmt::format("{} is no TCP port", port));
+        }
+        return static_cast<std::uint16_t>(port);
     }
 
     Json carry_out(const Json& request, const JsonSocket& client)
@@ -207,6 +232,10 @@ private:
                     {"output", signing::base64(result.output)},
                     {"errors", signing::base64(result.errors)},
                     {"truncated", result.truncated}};
+        }
+        if (name == "connection-states") {
+            return {
+                {"states", connection_states(*qmp_, port_of(request, "host_port"), port_of(request, "guest_port"))}};
         }
         if (name == "copy-disks") {
             return copy(string_member(request, "into", "the request"), cancelled);

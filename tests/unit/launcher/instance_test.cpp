@@ -4,6 +4,7 @@
 #include "launcher/instance_type.h"
 #include "launcher/launch.h"
 #include "launcher/qemu_command.h"
+#include "launcher/volume_sizes.h"
 #include "tests/support/golden.h"
 #include "tests/unit/launcher/fixtures.h"
 
@@ -37,6 +38,28 @@ TEST(QemuCommand, IsWholeAndExplicit)
     EXPECT_THAT(lines(qemu_argv(instance, files)), testing::HasSubstr("-accel\nkvm\n-cpu\nhost\n"));
 }
 
+TEST(QemuCommand, UefiHasItsFirmwareAndVariablesOfItsOwn)
+{
+    const InstancePaths files(paths_in("/home/a,b/kiln"), "i-0123456789abcdef0");
+    Instance instance = small_instance(files);
+    instance.boot_mode = "uefi";
+    test::expect_golden("launcher/qemu-argv-uefi.txt", lines(qemu_argv(instance, files)));
+}
+
+TEST(QemuCommand, DisksComeInTheOrderOfTheirDevices)
+{
+    const InstancePaths files(paths_in("/home/kiln"), "i-0123456789abcdef0");
+    Instance instance = small_instance(files);
+    instance.disks[0].device = "/dev/vdb"; // the root disk
+    instance.disks.push_back({"/dev/vda", gibibytes(1), true, files.disks / "disk1.qcow2", {}});
+    const std::string argv = lines(qemu_argv(instance, files));
+    const auto first = argv.find("virtio-blk-pci,drive=disk1,serial=vda,bootindex=1\n");
+    const auto second = argv.find("virtio-blk-pci,drive=disk0,serial=vdb,bootindex=0\n");
+    EXPECT_NE(first, std::string::npos);
+    EXPECT_NE(second, std::string::npos);
+    EXPECT_LT(first, second);
+}
+
 TEST(InstanceRecord, GoldenAndRoundTrip)
 {
     const InstancePaths files(paths_in("/home/kiln"), "i-0123456789abcdef0");
@@ -60,6 +83,9 @@ TEST(InstanceRecord, RefusesWhatItDoesNotKnow)
     Json state = good;
     state["state"] = "flying";
     EXPECT_THROW(static_cast<void>(instance_from_json(state)), Error);
+    Json boot_mode = good;
+    boot_mode["boot_mode"] = "u-boot";
+    EXPECT_THROW(static_cast<void>(instance_from_json(boot_mode)), Error);
     Json disks = good;
     disks["disks"][0]["layers"] = {1, 2};
     EXPECT_THROW(static_cast<void>(instance_from_json(disks)), Error);
@@ -117,6 +143,65 @@ TEST_F(InstanceList, TerminateLeavesNothingAlsoTwice)
     EXPECT_FALSE(fs::exists(files_.run));
     EXPECT_NO_THROW(terminate(paths_, instance));
     EXPECT_TRUE(list_instances(paths_).empty());
+}
+
+std::string chosen(const std::optional<std::string>& asked, const bundle::LaunchDefaults& launch)
+{
+    return choose_instance_type(asked, launch).name;
+}
+
+TEST(InstanceType, ALaunchGoesByTheRequestThenTheImageThenItsMemory)
+{
+    EXPECT_EQ(chosen({}, {}), "t3.small");
+    EXPECT_EQ(chosen({}, {.instance_type = "t3.nano"}), "t3.nano");
+    EXPECT_EQ(chosen("t3.large", {.instance_type = "t3.nano"}), "t3.large");
+    EXPECT_EQ(chosen({}, {.minimum_memory = mebibytes(512)}), "t3.small");
+    EXPECT_EQ(chosen({}, {.minimum_memory = mebibytes(2049)}), "t3.medium");
+    EXPECT_EQ(chosen("t3.medium", {.minimum_memory = gibibytes(4)}), "t3.medium");
+}
+
+TEST(InstanceType, LessMemoryThanTheImageNeedsIsRefused)
+{
+    const auto refusal = [](const std::optional<std::string>& asked, const bundle::LaunchDefaults& launch) {
+        try {
+            static_cast<void>(choose_instance_type(asked, launch));
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::usage);
+            return std::string(error.what()) + "; " + error.hint();
+        }
+        return std::string("no refusal");
+    };
+    EXPECT_EQ(refusal("t3.micro", {.minimum_memory = gibibytes(4)}),
+              "a t3.micro has 1 GiB of memory, and the AMI needs 4 GiB; use --type t3.medium");
+    EXPECT_THAT(refusal({}, {.instance_type = "t3.nano", .minimum_memory = gibibytes(4)}),
+                testing::StartsWith("a t3.nano has 512 MiB"));
+    EXPECT_EQ(refusal({}, {.minimum_memory = gibibytes(64)}),
+              "the AMI needs 64 GiB of memory, and no instance type has that; the largest is t3.xlarge with 16 GiB");
+    EXPECT_THROW(static_cast<void>(choose_instance_type({}, {.instance_type = "m9.huge"})), Error);
+}
+
+TEST(VolumeSizes, GrowADiskAndNothingElse)
+{
+    const std::vector<bundle::BlockDeviceMapping> mappings{{.device = "/dev/vda", .size = gibibytes(2)},
+                                                           {.device = "/dev/vdb", .size = gibibytes(1)}};
+    EXPECT_EQ(volume_size(mappings[0], {{"/dev/vdb", gibibytes(8)}}), gibibytes(2));
+    EXPECT_EQ(volume_size(mappings[1], {{"/dev/vdb", gibibytes(8)}}), gibibytes(8));
+    const auto refusal = [&](const VolumeSizes& sizes) {
+        try {
+            require_volume_sizes(mappings, sizes);
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::usage);
+            return std::string(error.what()) + "; " + error.hint();
+        }
+        return std::string("no refusal");
+    };
+    EXPECT_EQ(refusal({{"/dev/vda", gibibytes(2)}, {"/dev/vdb", gibibytes(3)}}), "no refusal");
+    EXPECT_EQ(refusal({{"/dev/vda", gibibytes(1)}}),
+              "the AMI's volume /dev/vda has 2 GiB, and 1 GiB is smaller; a volume can only grow");
+    EXPECT_EQ(refusal({{"/dev/vdz", gibibytes(9)}}),
+              "the AMI has no volume /dev/vdz; its volumes are /dev/vda, /dev/vdb");
+    EXPECT_THAT(refusal({{"/dev/vda", ByteSize(gibibytes(3).bytes() + 1)}}), testing::HasSubstr("multiple of 512"));
+    EXPECT_THAT(refusal({{"/dev/vda", gibibytes(65 * 1024)}}), testing::HasSubstr("at most"));
 }
 
 TEST(InstanceType, TheDataFileHasThem)
