@@ -61,6 +61,14 @@ void write_base_configuration(Appliance& appliance)
     appliance.write_file("/etc/repart.d/50-root.conf", growing_root);
 }
 
+void remember_grub_disk(Appliance& appliance, const recipes::Boot& boot)
+{
+    if (!is_uefi(boot)) {
+        appliance.run(
+            {"/bin/sh", "-c", "echo grub-pc grub-pc/install_devices multiselect /dev/vda | debconf-set-selections"});
+    }
+}
+
 void install_grub(Appliance& appliance, const recipes::Boot& boot)
 {
     appliance.make_directories("/etc/default/grub.d");

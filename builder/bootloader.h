@@ -22,6 +22,10 @@ namespace kiln::builder
 // hosts and hostname where the image has none; the root partition takes what a larger disk offers.
 void write_base_configuration(Appliance& appliance);
 
+// For GRUB's package, whose updates in the running system write it to the disk that debconf knows of. A bootstrap
+// has it from the start.
+void remember_grub_disk(Appliance& appliance, const recipes::Boot& boot);
+
 // GRUB on the first drive, with the guest's own tools, so that its kernel updates keep working.
 void install_grub(Appliance& appliance, const recipes::Boot& boot);
 

@@ -28,14 +28,13 @@ namespace fs = std::filesystem;
 namespace
 {
 
-// The disk's descriptor in the hook; it can be opened anew through /proc although the user
-// namespace's root may not walk to the file's folder.
-constexpr int disk_descriptor = 9;
+// Of the disk, in the hook, or the tar. It can be used, or opened anew through /proc, although the user namespace's
+// root may not walk to the file's folder, and although another /tmp hides it.
+constexpr int target_descriptor = 9;
 
-// Runs when all packages are in, with the root's folder as $1 and the mounts of mmdebstrap still in
-// it: a bind mount without them is what mke2fs copies. What mmdebstrap would clean up after its hooks is cleaned up
-// here, before the copy.
-constexpr std::string_view customize_hook = R"(set -eu
+// Runs when all packages are in, with the root's folder as $1. What mmdebstrap would clean up after its hooks is
+// cleaned up here, before the copy.
+constexpr std::string_view clean_hook = R"(set -eu
 root=$1
 printf 'grub-pc grub-pc/install_devices multiselect /dev/vda\n' | chroot "$root" debconf-set-selections
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*
@@ -45,6 +44,11 @@ if [ ! -L "$root"/etc/resolv.conf ]; then rm -f "$root"/etc/resolv.conf; fi
 # What keeps services from starting while packages are unpacked; in the image it would do so for ever.
 rm -f "$root"/usr/sbin/policy-rc.d
 if [ -e "$root"/sbin/start-stop-daemon.REAL ]; then mv "$root"/sbin/start-stop-daemon.REAL "$root"/sbin/start-stop-daemon; fi
+)";
+
+// The mounts of mmdebstrap are still in the root: a bind mount without them is what mke2fs copies.
+constexpr std::string_view copy_hook = R"(set -eu
+root=$1
 unshare --mount sh -euc '
 view=$1/mnt
 mount --bind "$1" "$view"
@@ -96,6 +100,45 @@ std::vector<std::string> in_namespaces(const fs::path& unpacked)
             "sh",      unpacked};
 }
 
+const std::string& recipe_suite(const recipes::Recipe& recipe)
+{
+    return std::get<recipes::BootstrapBase>(recipe.base).suite;
+}
+
+// Runs mmdebstrap with `options`; `command` has the target's descriptor, and what mmdebstrap runs under.
+void bootstrap(const recipes::Recipe& recipe, const fs::path& work, Command command,
+               const std::vector<std::string>& options, Progress& progress, const std::stop_token& stop)
+{
+    require_program("mmdebstrap", "mmdebstrap");
+    const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
+    const std::string mode = choose_mode();
+    const fs::path unpacked = work / "unpacked";
+    command.environment.emplace_back("LC_ALL", "C.UTF-8");
+    command.on_error_line = [&](std::string_view line) { progress.detail(line); };
+    if (mode == "root") {
+        const std::vector<std::string> namespaces = in_namespaces(unpacked);
+        command.argv.insert(command.argv.begin(), namespaces.begin(), namespaces.end());
+        command.death_signal = SIGKILL; // unshare lets no other signal through
+    }
+    command.argv.insert(command.argv.end(),
+                        {"mmdebstrap", "--mode=" + mode, "--variant=" + base.variant, "--architectures=amd64",
+                         "--components=" + join(base.components, ","),
+                         // What a killed build wrote is thrown away; durable it becomes at publishing.
+                         "--dpkgopt=force-unsafe-io", "--include=" + join(packages_to_install(recipe), ","),
+                         "--aptopt=Acquire::Languages \"none\"",
+                         "--skip=cleanup/apt,cleanup/mmdebstrap,cleanup/reproducible",
+                         "--customize-hook=" + std::string(clean_hook)});
+    command.argv.insert(command.argv.end(), options.begin(), options.end());
+    if (!base.mirror.empty()) {
+        command.argv.push_back(base.mirror);
+    }
+    const ProcessResult result = run(command, stop);
+    if (!result.succeeded()) {
+        throw explain_bootstrap_failure(result.errors, recipe);
+    }
+    fs::remove_all(unpacked);
+}
+
 } // namespace
 
 std::vector<std::string> packages_to_install(const recipes::Recipe& recipe)
@@ -136,46 +179,36 @@ Error explain_bootstrap_failure(std::string_view log_text, const recipes::Recipe
 void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const std::string& filesystem_uuid,
                       Progress& progress, const std::stop_token& stop)
 {
-    require_program("mmdebstrap", "mmdebstrap");
     require_program("mke2fs", "e2fsprogs");
-    const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
     const Partition partition = root_partitions(recipe.root(), recipe.boot).back();
     const FileDescriptor fd(::open(disk.c_str(), O_RDWR | O_CLOEXEC));
     // Only who can reach the 0700 work folder, or was handed the descriptor, can use this mode.
     if (!fd || ::fchmod(fd.get(), 0666) != 0) {
         throw system_error(errno, fmt::format("opening {}", disk.native()));
     }
-    const std::string mode = choose_mode();
-    const fs::path unpacked = disk.parent_path() / "unpacked";
-    Command command{
-        .environment = {{"KILN_UUID", filesystem_uuid},
-                        {"KILN_OFFSET", std::to_string(partition.offset().bytes())},
-                        {"KILN_KIB", std::to_string(partition.size().bytes() / 1024)},
-                        {"LC_ALL", "C.UTF-8"}},
-        .descriptors = {{fd.get(), disk_descriptor}},
-        .on_error_line = [&](std::string_view line) { progress.detail(line); },
-    };
-    if (mode == "root") {
-        command.argv = in_namespaces(unpacked);
-        command.death_signal = SIGKILL; // unshare lets no other signal through
-    }
-    command.argv.insert(command.argv.end(),
-                        {"mmdebstrap", "--mode=" + mode, "--variant=" + base.variant, "--architectures=amd64",
-                         "--components=" + join(base.components, ","),
-                         // What a killed build wrote is thrown away; durable it becomes at publishing.
-                         "--dpkgopt=force-unsafe-io", "--include=" + join(packages_to_install(recipe), ","),
-                         "--aptopt=Acquire::Languages \"none\"",
-                         "--skip=cleanup/apt,cleanup/mmdebstrap,cleanup/reproducible,cleanup/run,cleanup/tmp",
-                         "--customize-hook=" + std::string(customize_hook), base.suite, "/dev/null"});
-    if (!base.mirror.empty()) {
-        command.argv.push_back(base.mirror);
-    }
-    const ProcessResult result = run(command, stop);
-    if (!result.succeeded()) {
-        throw explain_bootstrap_failure(result.errors, recipe);
-    }
+    bootstrap(recipe, disk.parent_path(),
+              {.environment = {{"KILN_UUID", filesystem_uuid},
+                               {"KILN_OFFSET", std::to_string(partition.offset().bytes())},
+                               {"KILN_KIB", std::to_string(partition.size().bytes() / 1024)}},
+               .descriptors = {{fd.get(), target_descriptor}}},
+              {"--skip=cleanup/run,cleanup/tmp", "--customize-hook=" + std::string(copy_hook), recipe_suite(recipe),
+               "/dev/null"},
+              progress, stop);
     ::fchmod(fd.get(), 0600);
-    fs::remove_all(unpacked);
+}
+
+void bootstrap_debian_tar(const recipes::Recipe& recipe, const fs::path& tar, Progress& progress,
+                          const std::stop_token& stop)
+{
+    FileDescriptor fd(::open(tar.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd) {
+        throw system_error(errno, fmt::format("creating {}", tar.native()));
+    }
+    bootstrap(recipe, tar.parent_path(),
+              {.argv = {"sh", "-euc", fmt::format(R"(exec "$@" >&{})", target_descriptor), "sh"},
+               .descriptors = {{fd.get(), target_descriptor}}},
+              {"--format=tar", recipe_suite(recipe), "-"}, progress, stop);
+    fd.close();
 }
 
 } // namespace kiln::builder

@@ -26,6 +26,10 @@ namespace kiln::builder
 void bootstrap_debian(const recipes::Recipe& recipe, const std::filesystem::path& disk,
                       const std::string& filesystem_uuid, Progress& progress, const std::stop_token& stop);
 
+// The same as the new file `tar`, uncompressed, for another file system than ext4.
+void bootstrap_debian_tar(const recipes::Recipe& recipe, const std::filesystem::path& tar, Progress& progress,
+                          const std::stop_token& stop);
+
 // The error that mmdebstrap's log tells of. Exposed for its tests.
 [[nodiscard]] Error explain_bootstrap_failure(std::string_view log, const recipes::Recipe& recipe);
 

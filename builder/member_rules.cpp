@@ -72,7 +72,7 @@ std::vector<std::string> MemberRules::require_folders_above(const std::string& n
             missing.push_back(above);
         } else if (place->second == Seen::link) {
             refuse(fmt::format("it is below the symbolic link \"{}\"", above));
-        } else if (place->second == Seen::file) {
+        } else if (place->second == Seen::file || place->second == Seen::device) {
             refuse(fmt::format("it is below the file \"{}\"", above));
         }
     }
@@ -100,6 +100,7 @@ std::optional<MemberRules::Accepted> MemberRules::accept(MemberKind kind, std::s
     }
     const Seen as = kind == MemberKind::folder          ? Seen::folder
                     : kind == MemberKind::symbolic_link ? Seen::link
+                    : kind == MemberKind::device        ? Seen::device
                                                         : Seen::file;
     const auto [place, added] = seen_.emplace(accepted.name, as);
     if (!added) {

@@ -11,7 +11,7 @@
 namespace kiln::builder
 {
 
-enum class MemberKind { folder, file, symbolic_link, hard_link };
+enum class MemberKind { folder, file, symbolic_link, hard_link, device };
 
 class MemberRules
 {
@@ -27,7 +27,7 @@ public:
     [[nodiscard]] std::optional<Accepted> accept(MemberKind kind, std::string_view name, std::string_view target);
 
 private:
-    enum class Seen { implied_folder, folder, file, link };
+    enum class Seen { implied_folder, folder, file, link, device };
 
     [[nodiscard]] std::string stripped(std::string_view name) const;
     [[nodiscard]] std::vector<std::string> require_folders_above(const std::string& name);

@@ -73,7 +73,10 @@ struct AddBase {
 
     void operator()(const recipes::BootstrapBase& base) const
     {
-        layers.add(Kind::bootstrap, fmt::format("bootstrap {} {}", base.distribution, base.suite), bootstrap_format,
+        // Natively only ext4 can be filled; the appliance makes the others.
+        const bool native = recipe.root_part().filesystem.type == "ext4";
+        layers.add(native ? Kind::bootstrap : Kind::rootfs,
+                   fmt::format("bootstrap {} {}", base.distribution, base.suite), bootstrap_format,
                    {{"distribution", base.distribution},
                     {"suite", base.suite},
                     {"mirror", base.mirror},
@@ -92,19 +95,19 @@ struct AddBase {
                     {"sha256", base.sha256.to_string()},
                     {"firmware", recipe.boot.firmware},
                     {"root", recipes::to_json(recipe.root())}});
-        add_packages();
+        add_packages(packages_to_install(recipe));
         add_boot();
     }
     void operator()(const recipes::DiskBase& base) const
     {
         layers.add(Kind::disk, "disk " + base.file.filename().native(), disk_format,
                    {{"format", base.format}, {"sha256", base.sha256.to_string()}});
-        add_packages();
+        add_packages(packages_to_add());
         add_storage();
     }
     void operator()(const recipes::AmiBase& /*base*/) const
     {
-        add_packages();
+        add_packages(packages_to_add());
         add_storage();
     }
 
@@ -123,13 +126,18 @@ private:
         }
     }
     // A bootstrap brings them itself.
-    void add_packages() const
+    void add_packages(std::vector<std::string> packages) const
     {
-        recipes::PackagesStep packages{.add = storage_packages(recipe)};
-        packages.add.insert(packages.add.end(), recipe.packages.begin(), recipe.packages.end());
-        if (!packages.add.empty()) {
-            layers.add_step({.action = std::move(packages), .file = recipe.file});
+        if (!packages.empty()) {
+            layers.add_step({.action = recipes::PackagesStep{.add = std::move(packages)}, .file = recipe.file});
         }
+    }
+    // To a system that boots.
+    [[nodiscard]] std::vector<std::string> packages_to_add() const
+    {
+        std::vector<std::string> packages = storage_packages(recipe);
+        packages.insert(packages.end(), recipe.packages.begin(), recipe.packages.end());
+        return packages;
     }
 };
 

@@ -18,7 +18,7 @@ namespace kiln::builder
 struct PlannedLayer {
     enum class Kind {
         bootstrap, // packages -> root file system
-        rootfs,    // a tar or an OCI image -> root file system
+        rootfs,    // a tar or an OCI image, or packages where the root is not ext4 -> root file system
         disk,      // another system's disk
         boot,      // partition tables, file systems, fstab, bootloader
         storage,   // the volumes that a recipe adds to its base

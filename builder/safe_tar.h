@@ -17,6 +17,9 @@ struct SafeTarOptions {
     std::optional<std::uint32_t> group{};     //
     ByteSize largest_content = gibibytes(16); // of all members together
     std::uint64_t most_members = 1'000'000;
+    // It is the root of a system: set-id bits and file capabilities (security.capability) come through, and devices
+    // below dev/ are left out instead of refused.
+    bool whole_system = false;
 };
 
 // Writes the members of `archive` (tar with gzip, xz, zstd or bzip2, or zip) to the new file `tar`: pax,

@@ -5,6 +5,7 @@
 #include "builder/debian_bootstrap.h"
 #include "builder/disk_layout.h"
 #include "builder/foreign_disk.h"
+#include "builder/rootfs.h"
 #include "builder/seal.h"
 #include "builder/software.h"
 #include "builder/steps.h"
@@ -184,9 +185,12 @@ void Workshop::store_base()
     compression_.reset();
 }
 
-void Workshop::mount(Appliance& appliance)
+void Workshop::mount(std::size_t index, Appliance& appliance)
 {
-    if (first_own_disk() == 0) {
+    const auto later = plan_.begin() + static_cast<std::ptrdiff_t>(index) + 1;
+    if (std::any_of(later, plan_.end(), [](const PlannedLayer& layer) { return layer.kind == Kind::boot; })) {
+        appliance.mount(filesystem_places(recipe_).front().device, "/"); // there is nothing else yet
+    } else if (first_own_disk() == 0) {
         mount_storage(appliance, recipe_);
     } else {
         mount_found_system(appliance, &recipe_, first_own_disk());
@@ -198,29 +202,43 @@ void Workshop::carry_out(std::size_t index, Appliance& appliance)
     const PlannedLayer& layer = plan_[index];
     const StorageSite site{.first_disk = first_own_disk(), .root_is_filled = raw_.has_value() || index > 0};
     switch (layer.kind) {
+    case Kind::rootfs:
+        fill_root(appliance, recipe_, options_.work, progress_, stop_);
+        break;
     case Kind::boot:
-        create_root(appliance, recipe_, site);
-        appliance.mount(filesystem_places(recipe_).front().device, "/");
-        create_data(appliance, recipe_, site);
-        appliance.unmount_all();
-        mount(appliance);
-        write_base_configuration(appliance);
-        install_grub(appliance, recipe_.boot);
+        make_bootable(appliance, site);
         break;
     case Kind::storage:
         mount_found_system(appliance, nullptr, 0);
         create_data(appliance, recipe_, site);
         break;
     case Kind::step:
-        mount(appliance);
+        mount(index, appliance);
         apply(*layer.step, options_.logs / fmt::format("{:02}.log", index + 1), appliance);
         break;
     case Kind::bootstrap:
-    case Kind::rootfs:
     case Kind::disk:
     case Kind::seal:
         throw Error(ErrorKind::internal, "this layer is made elsewhere");
     }
+}
+
+// A bootstrap has only filled the place of the root so far.
+void Workshop::make_bootable(Appliance& appliance, const StorageSite& site)
+{
+    const bool partitioned = plan_.front().kind == Kind::rootfs;
+    if (!partitioned) {
+        create_root(appliance, recipe_, site);
+    }
+    appliance.mount(filesystem_places(recipe_).front().device, "/");
+    create_data(appliance, recipe_, site);
+    appliance.unmount_all();
+    mount_storage(appliance, recipe_);
+    write_base_configuration(appliance);
+    if (partitioned) {
+        remember_grub_disk(appliance, recipe_.boot);
+    }
+    install_grub(appliance, recipe_.boot);
 }
 
 void Workshop::make(std::size_t index, Appliance& appliance, BlockServer& server)
@@ -246,7 +264,7 @@ void Workshop::make(std::size_t index, Appliance& appliance, BlockServer& server
 
 Json Workshop::seal_system(Appliance& appliance)
 {
-    mount(appliance);
+    mount(plan_.size() - 1, appliance);
     seal(appliance, recipe_.keep);
     for (const FilesystemPlace& place : filesystem_places(recipe_, first_own_disk())) {
         const recipes::Filesystem& filesystem = place.filesystem;
@@ -288,7 +306,7 @@ void Workshop::validate(Appliance& appliance)
     if (recipe_.validations.empty()) {
         return;
     }
-    mount(appliance);
+    mount(plan_.size() - 1, appliance);
     for (const recipes::Step& validation : recipe_.validations) {
         progress_.stage("validate: " + recipes::title_of(validation));
         apply(validation, options_.logs / "validations.log", appliance);

@@ -11,6 +11,7 @@
 #include "builder/layer_stack.h"
 #include "builder/plan.h"
 #include "builder/secrets.h"
+#include "builder/storage.h"
 #include "core/progress.h"
 #include "recipes/recipe.h"
 
@@ -42,8 +43,9 @@ private:
     void bootstrap();
     void import();
     void store_base();
+    void make_bootable(Appliance& appliance, const StorageSite& site);
     void make(std::size_t index, Appliance& appliance, BlockServer& server);
-    void mount(Appliance& appliance);
+    void mount(std::size_t index, Appliance& appliance);
     void carry_out(std::size_t index, Appliance& appliance);
     void apply(const recipes::Step& step, const std::filesystem::path& log, Appliance& appliance);
     [[nodiscard]] Json seal_system(Appliance& appliance);

@@ -56,17 +56,25 @@ void rename_or_throw(const fs::path& from, const fs::path& to)
     }
 }
 
-// Held while a work folder is made and locked, and while abandoned ones are looked for: a folder
-// that is seen without a lock has lost its owner.
-FileDescriptor lock_making(const fs::path& parent)
+// The lock on a folder that was just made; none when a sweep took it for abandoned meanwhile. Without a lock on the
+// parent, which may be a work folder itself, locked by its owner for as long as it lives.
+FileDescriptor lock_new_folder(const fs::path& path)
 {
-    FileDescriptor fd = open_or_throw(parent, O_RDONLY | O_DIRECTORY);
-    while (::flock(fd.get(), LOCK_EX) != 0) {
-        if (errno != EINTR) {
-            throw system_error(errno, fmt::format("locking {}", parent.native()));
-        }
+    FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd && errno != ENOENT) {
+        throw system_error(errno, fmt::format("opening {}", path.native()));
     }
-    return fd;
+    if (!fd || (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)) {
+        return {};
+    }
+    // A sweep removes a folder before it lets go of its lock.
+    struct stat locked {
+    };
+    struct stat there {
+    };
+    const bool stays = ::fstat(fd.get(), &locked) == 0 && ::lstat(path.c_str(), &there) == 0 &&
+                       locked.st_ino == there.st_ino && locked.st_dev == there.st_dev;
+    return stays ? std::move(fd) : FileDescriptor();
 }
 
 fs::path folder_of(const fs::path& path)
@@ -196,13 +204,13 @@ ByteSize allocated_size(const fs::path& path)
 WorkFolder::WorkFolder(const fs::path& parent, std::string_view prefix)
 {
     make_directories(parent, 0700);
-    const FileDescriptor making = lock_making(parent);
-    path_ = parent / fmt::format("{}{}", prefix, random_hex(8));
-    if (::mkdir(path_.c_str(), 0700) != 0) {
-        throw system_error(errno, fmt::format("creating {}", path_.native()));
+    while (!lock_) {
+        path_ = parent / fmt::format("{}{}", prefix, random_hex(8));
+        if (::mkdir(path_.c_str(), 0700) != 0) {
+            throw system_error(errno, fmt::format("creating {}", path_.native()));
+        }
+        lock_ = lock_new_folder(path_);
     }
-    lock_ = open_or_throw(path_, O_RDONLY | O_DIRECTORY);
-    ::flock(lock_.get(), LOCK_EX | LOCK_NB);
 }
 
 WorkFolder::~WorkFolder()
@@ -218,7 +226,6 @@ int WorkFolder::sweep_abandoned(const fs::path& parent)
     if (!fs::exists(parent)) {
         return 0;
     }
-    const FileDescriptor making = lock_making(parent);
     int swept = 0;
     std::error_code ignored;
     for (const fs::directory_entry& entry : fs::directory_iterator(parent, ignored)) {

@@ -4,12 +4,13 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/process.h"
+#include "tests/support/made_tar.h"
 #include "tests/support/temporary_folder.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <numeric>
+#include <chrono>
 
 namespace kiln::builder
 {
@@ -18,45 +19,9 @@ namespace
 
 namespace fs = std::filesystem;
 
-struct Member {
-    std::string name{};
-    char type = '0';
-    std::string content{};
-    std::string target{};
-    unsigned mode = 0644;
-    std::optional<std::uint64_t> declared{}; // size, where it differs
-};
-
-// POSIX ustar.
-std::string header_of(const Member& member)
-{
-    std::string block(512, '\0');
-    const auto put = [&](std::size_t at, const std::string& text) { block.replace(at, text.size(), text); };
-    put(0, member.name);
-    put(100, fmt::format("{:07o}", member.mode));
-    put(108, "0000000");
-    put(116, "0000000");
-    put(124, fmt::format("{:011o}", member.declared.value_or(member.content.size())));
-    put(136, "00000000000");
-    put(148, "        ");
-    block[156] = member.type;
-    put(157, member.target);
-    put(257, std::string("ustar\00000", 8));
-    const unsigned sum = std::accumulate(block.begin(), block.end(), 0U,
-                                         [](unsigned left, char c) { return left + static_cast<unsigned char>(c); });
-    put(148, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
-    return block;
-}
-
-std::string tar_of(const std::vector<Member>& members)
-{
-    std::string tar;
-    for (const Member& member : members) {
-        tar += header_of(member) + member.content;
-        tar.resize((tar.size() + 511) / 512 * 512);
-    }
-    return tar + std::string(1024, '\0');
-}
+using test::header_of;
+using test::tar_of;
+using Member = test::MadeMember;
 
 class HostileArchive : public testing::Test
 {
@@ -147,6 +112,52 @@ TEST_F(HostileArchive, Attack08_KindsModesAndDuplicates)
     expect_refused({{"a/", '5'}, {"a", '2', "", "b"}}, "its name comes twice");
 }
 
+TEST_F(HostileArchive, Attack08_ASystemKeepsWhatASystemNeeds)
+{
+    const SafeTarOptions system{.whole_system = true};
+    write({{"usr/bin/su", '0', "x", "", 04755}, {"dev/null", '3'}, {"dev/pts/", '5'}, {"dev/sda", '4'}});
+    EXPECT_EQ(listing(system), "usr/\nusr/bin/\nusr/bin/su\ndev/\ndev/pts/\n");
+    EXPECT_NE(std::string::npos,
+              run_or_throw({.argv = {"tar", "-tvf", path("out").native()}}, "listing").find("-rwsr-xr-x"));
+    fs::remove(path("out"));
+    const auto refused = [&](const std::vector<Member>& members, const std::string& reason) {
+        write(members);
+        expect_refused(reason, system);
+    };
+    refused({{"sda", '4'}}, "its member \"sda\": it is a device");
+    refused({{"dev/fifo", '6'}}, "device, FIFO or socket");
+    refused({{"dev/../sda", '4'}}, "its name holds \"..\"");
+    refused({{"dev", '2', "", "etc"}, {"dev/null", '3'}}, "below the symbolic link \"dev\"");
+    refused({{"dev/sda", '4'}, {"disk", '1', "", "dev/sda"}}, "not an earlier file");
+    refused({{"dev/sda", '4'}, {"dev/sda"}}, "its name comes twice");
+    refused({{"a", '2', "", "/etc"}, {"a/passwd"}}, "below the symbolic link \"a\"");
+}
+
+TEST_F(HostileArchive, ASystemKeepsFileCapabilitiesOnly)
+{
+    // Of net_raw+ep, as setcap writes it.
+    const std::string capability("\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+                                 20);
+    const auto record = [](const std::string& text) {
+        std::size_t length = text.size() + 3; // " ", "\n" and a digit
+        while (fmt::format("{}", length).size() + text.size() + 2 > length) {
+            ++length;
+        }
+        return fmt::format("{} {}\n", length, text);
+    };
+    write({{"pax", 'x',
+            record("SCHILY.xattr.security.capability=" + capability) + record("SCHILY.xattr.trusted.overlay.opaque=y") +
+                record("SCHILY.xattr.user.note=hi")},
+           {"ping", '0', "x", "", 0755}});
+    EXPECT_EQ(listing({.whole_system = true}), "ping\n");
+    const std::string kept = read_file(path("out"));
+    EXPECT_NE(std::string::npos, kept.find("SCHILY.xattr.security.capability=" + capability));
+    EXPECT_EQ(std::string::npos, kept.find("trusted.overlay"));
+    EXPECT_EQ(std::string::npos, kept.find("user.note"));
+    EXPECT_EQ(listing(), "ping\n");
+    EXPECT_EQ(std::string::npos, read_file(path("out")).find("security.capability"));
+}
+
 TEST_F(HostileArchive, Attack09_BombsStopAtTheLimit)
 {
     for (const std::string tool : {"gzip", "zstd"}) {
@@ -171,6 +182,18 @@ TEST_F(HostileArchive, Attack09_ContentIsAsLongAsDeclared)
     expect_refused("can't be read");
     write({{.name = "huge", .declared = 0777777777777U >> 1U}});
     expect_refused("holds more than 1 GiB", {.largest_content = gibibytes(1)});
+    // A sparse file's map (GNU.sparse) that leads behind the length that the member says.
+    const auto record = [](const std::string& text) { return fmt::format("{} {}\n", text.size() + 4, text); };
+    write({{"pax", 'x',
+            record("GNU.sparse.size=1024") + record("GNU.sparse.map=4096,512") + record("GNU.sparse.numblocks=1")},
+           {"sparse", '0', std::string(512, 'x')}});
+    expect_refused("than it says");
+    // The pax header says another size than the one below it.
+    write({{"pax", 'x', record("size=1099511627776")}, {"lie", '0', "x"}});
+    expect_refused("holds more than 1 GiB", {.largest_content = gibibytes(1)});
+    const auto begun = std::chrono::steady_clock::now();
+    expect_refused("can't be read", {.largest_content = gibibytes(2048)});
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(10)); // the rest isn't made up
     write_file_durably(path("in"), "no archive at all");
     expect_refused("can't be read");
 }

@@ -285,5 +285,27 @@ TEST_F(HostileDisk, Attack06_BrokenTablesEndInAnError)
     EXPECT_TRUE(fs::is_empty(path("layers")));
 }
 
+// It would read as zeroes.
+TEST_F(HostileDisk, Attack06_TablesThatLeadOutOfTheFile)
+{
+    constexpr std::uint64_t first_l1_entry = 0x30000;
+    constexpr std::uint64_t first_l2_entry = 0x40000;
+    for (const std::uint64_t entry : {first_l1_entry, first_l2_entry}) {
+        fs::remove(path("disk.qcow2"));
+        create("disk.qcow2");
+        qemu({"qemu-io", "-f", "qcow2", "-c", "write -P 7 0 64k", "disk.qcow2"});
+        patch_number("disk.qcow2", entry, 0x8000001000000000U, 8);
+        fs::create_directories(path("layers"));
+        try {
+            import_disk(path("disk.qcow2"), "qcow2", digest_of_file(path("disk.qcow2")), path("layers/layer"), {});
+            ADD_FAILURE() << "taken";
+        } catch (const Error& error) {
+            EXPECT_EQ(ErrorKind::untrusted, error.kind());
+            EXPECT_NE(std::string::npos, std::string(error.what()).find("disk.qcow2 is damaged")) << error.what();
+        }
+        EXPECT_TRUE(fs::is_empty(path("layers")));
+    }
+}
+
 } // namespace
 } // namespace kiln::builder

@@ -53,14 +53,20 @@ std::string compared(const std::vector<PlannedLayer>& left, const std::vector<Pl
     return result;
 }
 
-TEST(Plan, HasALayerForEachStep)
+std::vector<std::string> titles_of(const std::vector<PlannedLayer>& plan)
 {
     std::vector<std::string> titles;
-    for (const PlannedLayer& layer : plan_of(std::string(text))) {
+    for (const PlannedLayer& layer : plan) {
         titles.push_back(layer.title);
     }
-    EXPECT_THAT(titles, testing::ElementsAre("bootstrap debian bookworm", "partitions and bootloader", "file /etc/motd",
-                                             "run true", "seal and inspect"));
+    return titles;
+}
+
+TEST(Plan, HasALayerForEachStep)
+{
+    EXPECT_THAT(titles_of(plan_of(std::string(text))),
+                testing::ElementsAre("bootstrap debian bookworm", "partitions and bootloader", "file /etc/motd",
+                                     "run true", "seal and inspect"));
 }
 
 TEST(Plan, AnInputChangesTheLayersFromItsOwnUp)
@@ -85,6 +91,26 @@ TEST(Plan, AParentAmiIsTheGroundOfItsOwn)
     EXPECT_EQ("file /etc/motd", one.at(1).title);
     EXPECT_EQ("ssss", compared(one, plan_layers(recipe, digest_of("one"))));
     EXPECT_EQ("xxxx", compared(one, plan_layers(recipe, digest_of("two"))));
+}
+
+TEST(Plan, ARootfsGetsWhatMakesItBootBeforeItsBootloader)
+{
+    auto recipe = parse_recipe(text, "plan.toml");
+    recipe.base = recipes::RootfsBase{.file = "/images/root.tar", .format = "tar", .sha256 = digest_of("root")};
+    const auto plan = plan_layers(recipe, std::nullopt);
+    EXPECT_THAT(titles_of(plan),
+                testing::ElementsAre("rootfs root.tar", testing::StartsWith("packages grub-pc"),
+                                     "partitions and bootloader", "file /etc/motd", "run true", "seal and inspect"));
+    const auto& packages = std::get<recipes::PackagesStep>(plan.at(1).step->action).add;
+    EXPECT_THAT(packages, testing::IsSupersetOf({"linux-image-cloud-amd64", "systemd-sysv", "openssh-server"}));
+}
+
+TEST(Plan, OnlyAnExt4RootIsBootstrappedNatively)
+{
+    EXPECT_EQ(plan_of(std::string(text)).front().kind, PlannedLayer::Kind::bootstrap);
+    const auto plan = plan_of(replaced("ext4", "xfs"));
+    EXPECT_EQ(plan.front().kind, PlannedLayer::Kind::rootfs);
+    EXPECT_EQ(titles_of(plan).at(1), "partitions and bootloader");
 }
 
 } // namespace

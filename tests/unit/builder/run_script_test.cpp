@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scripts are run for real, by this host's sh, in a folder of the test's own.
 #include "builder/run_script.h"
+#include "core/text.h"
 
 #include "core/error.h"
 #include "core/files.h"

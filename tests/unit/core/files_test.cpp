@@ -6,11 +6,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <csignal>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 namespace kiln
@@ -102,6 +104,33 @@ TEST(WorkFolder, IsPrivateAndGoesWithItsOwner)
         write_file_durably(path / "f", "x");
     }
     EXPECT_FALSE(fs::exists(path));
+}
+
+TEST(WorkFolder, CanBeInAnother)
+{
+    const test::TemporaryFolder folder;
+    const WorkFolder outer(folder.path(), "build-");
+    const WorkFolder inner(outer.path(), "packages-");
+    EXPECT_TRUE(std::filesystem::exists(inner.path()));
+    EXPECT_EQ(WorkFolder::sweep_abandoned(outer.path()), 0);
+    EXPECT_EQ(WorkFolder::sweep_abandoned(folder.path()), 0);
+}
+
+TEST(WorkFolder, IsMadeWhileOthersSweep)
+{
+    const test::TemporaryFolder folder;
+    std::atomic<bool> done = false;
+    std::thread sweeper([&] {
+        while (!done) {
+            WorkFolder::sweep_abandoned(folder.path());
+        }
+    });
+    for (int i = 0; i < 500; ++i) {
+        const WorkFolder work(folder.path(), "build-");
+        EXPECT_TRUE(std::filesystem::exists(work.path()));
+    }
+    done = true;
+    sweeper.join();
 }
 
 TEST(WorkFolder, OfAKilledOwnerIsSweptAndOfALiveOneIsNot)
