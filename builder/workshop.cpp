@@ -187,13 +187,16 @@ void Workshop::store_base()
 
 void Workshop::mount(std::size_t index, Appliance& appliance)
 {
-    const auto later = plan_.begin() + static_cast<std::ptrdiff_t>(index) + 1;
-    if (std::any_of(later, plan_.end(), [](const PlannedLayer& layer) { return layer.kind == Kind::boot; })) {
+    const auto comes_later = [&](Kind kind) {
+        return std::any_of(plan_.begin() + static_cast<std::ptrdiff_t>(index) + 1, plan_.end(),
+                           [&](const PlannedLayer& layer) { return layer.kind == kind; });
+    };
+    if (first_own_disk() > 0) {
+        mount_found_system(appliance, comes_later(Kind::storage) ? nullptr : &recipe_, first_own_disk());
+    } else if (comes_later(Kind::boot)) {
         appliance.mount(filesystem_places(recipe_).front().device, "/"); // there is nothing else yet
-    } else if (first_own_disk() == 0) {
-        mount_storage(appliance, recipe_);
     } else {
-        mount_found_system(appliance, &recipe_, first_own_disk());
+        mount_storage(appliance, recipe_);
     }
 }
 
