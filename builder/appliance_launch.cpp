@@ -12,7 +12,6 @@
 
 namespace kiln::builder
 {
-namespace fs = std::filesystem;
 namespace
 {
 

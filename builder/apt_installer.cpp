@@ -59,7 +59,7 @@ void check_request(const std::string& request)
     if (!is_package_name(name_of_request(request)) ||
         (equals != request.npos && !std::regex_match(request.substr(equals + 1), version))) {
         throw Error(ErrorKind::package, fmt::format("\"{}\" is not a package", printable(request, false)),
-                    "write it like \"nginx\" or \"nginx=1.22.1-9\"");
+                    R"(write it like "nginx" or "nginx=1.22.1-9")");
     }
 }
 

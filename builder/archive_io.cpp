@@ -14,7 +14,6 @@
 #include <cerrno>
 #include <clocale>
 #include <limits>
-#include <locale.h>
 #include <string_view>
 #include <sys/stat.h>
 

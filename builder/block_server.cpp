@@ -106,7 +106,7 @@ std::string BlockServer::transfer_export_name()
     return "transfer";
 }
 
-BlockServer::BlockServer(std::vector<DiskChain> disks, const fs::path& work, std::optional<fs::path> transfer)
+BlockServer::BlockServer(std::vector<DiskChain> disks, const fs::path& work, const std::optional<fs::path>& transfer)
     : disks_(std::move(disks)), socket_(work / "nbd.sock"), log_(work / "block-server.log")
 {
     for (const DiskChain& disk : disks_) {

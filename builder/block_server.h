@@ -32,7 +32,7 @@ public:
     // accepts. Throws Error{missing_tool, io}.
     // `transfer`, a raw file, is exported too, after the disks.
     BlockServer(std::vector<DiskChain> disks, const std::filesystem::path& work,
-                std::optional<std::filesystem::path> transfer = std::nullopt);
+                const std::optional<std::filesystem::path>& transfer = std::nullopt);
 
     [[nodiscard]] const std::filesystem::path& socket() const noexcept { return socket_; }
     // The name of a disk's export on the socket.

@@ -153,7 +153,7 @@ private:
 
     std::string keep(const std::string& content, std::string_view extension)
     {
-        const std::string name = digest_of(content).hex().substr(0, 16).append(extension);
+        std::string name = digest_of(content).hex().substr(0, 16).append(extension);
         report_.apt.keyrings[name] = content;
         return name;
     }

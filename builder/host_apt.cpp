@@ -167,8 +167,8 @@ Acquire::https::Timeout "30";
                        root.native(), archives.native(), architectures.at(0), list, host_proxies);
 }
 
-HostApt::HostApt(const fs::path& cache, const GuestApt& guest, const fs::path& log, std::stop_token stop)
-    : cache_(cache), log_(log), stop_(std::move(stop))
+HostApt::HostApt(fs::path cache, const GuestApt& guest, fs::path log, std::stop_token stop)
+    : cache_(std::move(cache)), log_(std::move(log)), stop_(std::move(stop))
 {
     require_program("apt-get", "apt");
     make_directories(cache_, 0755);
@@ -208,14 +208,15 @@ std::string HostApt::apt_get(const std::vector<std::string>& arguments)
                                     {"LC_ALL", "C.UTF-8"},
                                     {"DEBIAN_FRONTEND", "noninteractive"}}};
     if (is_root()) {
-        command.argv = {"unshare",
-                        "--mount",
-                        "sh",
-                        "-euc",
-                        "mount --bind \"$1\" /tmp; shift; cd /; exec setpriv --reuid=_apt --regid=nogroup"
-                        " --clear-groups --no-new-privs --pdeathsig=TERM -- \"$@\"",
-                        "sh",
-                        cache_};
+        command.argv = {
+            "unshare",
+            "--mount",
+            "sh",
+            "-euc",
+            R"(mount --bind "$1" /tmp; shift; cd /; )"
+            R"(exec setpriv --reuid=_apt --regid=nogroup --clear-groups --no-new-privs --pdeathsig=TERM -- "$@")",
+            "sh",
+            cache_};
     }
     command.argv.insert(command.argv.end(), {"apt-get", "-q", "-y"});
     command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
@@ -232,20 +233,20 @@ std::string HostApt::apt_get(const std::vector<std::string>& arguments)
     return result.output;
 }
 
-void HostApt::deliver(const std::vector<AptDownload>& downloads, const std::vector<std::string>& install,
+void HostApt::deliver(const std::vector<AptDownload>& downloads, const std::vector<std::string>& wanted,
                       const fs::path& files)
 {
     const auto fits = [&](const AptDownload& download) {
         copy_file_to(cache_ / "archives" / download.file, files / download.file);
         return digest_of_file(files / download.file) == *download.package.sha256;
     };
-    apt_get(install);
+    apt_get(wanted);
     for (const AptDownload& download : downloads) {
         // The server's time is on it; the cache goes by its use.
         fs::last_write_time(cache_ / "archives" / download.file, fs::file_time_type::clock::now());
         if (!fits(download)) { // another archive's file of that name and size, which is all that apt looks at
             fs::remove(cache_ / "archives" / download.file);
-            apt_get(install);
+            apt_get(wanted);
             if (!fits(download)) {
                 throw Error(ErrorKind::package,
                             fmt::format("{} is not the file that the signed index names", download.package.uri));

@@ -45,8 +45,7 @@ class HostApt
 {
 public:
     // `cache` is made when it is missing. Waits until no other build uses it.
-    HostApt(const std::filesystem::path& cache, const GuestApt& guest, const std::filesystem::path& log,
-            std::stop_token stop);
+    HostApt(std::filesystem::path cache, const GuestApt& guest, std::filesystem::path log, std::stop_token stop);
     ~HostApt();
     HostApt(const HostApt&) = delete;
     HostApt& operator=(const HostApt&) = delete;

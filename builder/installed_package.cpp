@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fmt/format.h>
+#include <tuple>
 
 namespace kiln::builder
 {
@@ -16,7 +17,8 @@ constexpr std::string_view what = "a list of installed packages";
 Json to_json(const std::vector<InstalledPackage>& packages)
 {
     std::vector<InstalledPackage> sorted = packages;
-    std::ranges::sort(sorted);
+    std::ranges::sort(sorted, {},
+                      [](const InstalledPackage& p) { return std::tie(p.name, p.architecture, p.version); });
     Json list = Json::array();
     for (const InstalledPackage& package : sorted) {
         list.push_back({{"name", package.name},

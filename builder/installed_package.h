@@ -19,7 +19,7 @@ struct InstalledPackage {
     std::string architecture{};     // "amd64", "all"
     std::optional<Digest> sha256{}; // of the .deb; none where the archive did not tell
     std::string uri{};              // of the .deb; may be empty
-    auto operator<=>(const InstalledPackage&) const = default;
+    bool operator==(const InstalledPackage&) const = default;
 };
 
 // Beside a layer, and back; sorted by name and architecture. from_json throws Error{io}.

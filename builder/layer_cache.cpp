@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
+#include <ranges>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -147,8 +148,8 @@ std::vector<CachedLayer> LayerCache::find_chain(const std::vector<Digest>& ids, 
         chain.push_back(std::move(*layer));
     }
     // The lowest is the last to be removed, as all others stand on it.
-    for (auto layer = chain.rbegin(); layer != chain.rend(); ++layer) {
-        mark_used(layer->folder_);
+    for (const CachedLayer& layer : std::views::reverse(chain)) {
+        mark_used(layer.folder_);
     }
     return chain;
 }

@@ -132,7 +132,7 @@ LockFile parse_lock_file(std::string_view text, std::string_view file)
     const Json& inputs = member(document, "inputs", file);
     const Json& layers = member(document, "layers", file);
     if (!inputs.is_object() || !layers.is_array()) {
-        throw Error(ErrorKind::io, fmt::format("{}: \"inputs\" is no object or \"layers\" no list", file));
+        throw Error(ErrorKind::io, fmt::format(R"({}: "inputs" is no object or "layers" no list)", file));
     }
     LockFile lock;
     for (const auto& [name, value] : inputs.items()) {

@@ -56,15 +56,15 @@ class Layout
 {
 public:
     // Copies go to `work`.
-    Layout(fs::path folder, fs::path work, const std::stop_token& stop)
-        : blobs_(std::move(folder) / "blobs/sha256"), work_(std::move(work)), stop_(stop)
+    Layout(const fs::path& folder, fs::path work, const std::stop_token& stop)
+        : blobs_(folder / "blobs/sha256"), work_(std::move(work)), stop_(stop)
     {
     }
 
     // A private copy.
     [[nodiscard]] fs::path blob(const Digest& digest, std::optional<std::uint64_t> size) const
     {
-        const fs::path copy = work_ / digest.hex();
+        fs::path copy = work_ / digest.hex();
         if (!fs::exists(copy)) {
             make_private_copy(blobs_ / digest.hex(), copy, digest, stop_);
         }

@@ -28,10 +28,13 @@ DiskSet seal_copies(const std::vector<DiskCopy>& copies, const SealOptions& opti
     BlockServer server(chains, options.sockets);
     {
         std::vector<ApplianceDrive> drives;
+        drives.reserve(copies.size());
         for (std::size_t i = 0; i < copies.size(); ++i) {
             drives.push_back({server.socket(), BlockServer::export_name(i)});
         }
-        Appliance appliance({options.accelerator, false, options.work}, drives, stop);
+        Appliance appliance(
+            {.accelerator = options.accelerator, .temporary = options.work, .warm = options.cache / "appliance"},
+            drives, stop);
         progress.stage("seal and inspect");
         mount_found_system(appliance, nullptr, 0);
         seal(appliance);

@@ -26,6 +26,7 @@ struct DiskCopy {
 struct SealOptions {
     Accelerator accelerator = Accelerator::tcg;
     std::filesystem::path work;    // a private folder; the layers end up in it
+    std::filesystem::path cache;   // has the saved appliances
     std::filesystem::path sockets; // a private folder with a short path (UNIX sockets: 108 bytes)
 };
 

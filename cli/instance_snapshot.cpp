@@ -75,7 +75,8 @@ void snapshot(Context& context, const SnapshotOptions& options)
     progress.stage(fmt::format("copy the disks of {}", instance.id));
     const launcher::DiskCopies copies = launcher::copy_disks(context.paths, instance, work.disks.path(), context.stop);
     const builder::DiskSet disks = builder::seal_copies(
-        to_builder(copies), {accelerator, work.disks.path(), work.sockets.path()}, progress, context.stop);
+        to_builder(copies), {accelerator, work.disks.path(), context.paths.cache, work.sockets.path()}, progress,
+        context.stop);
     progress.stage("sign and publish");
     bundle::Manifest manifest = manifest_for(parent, parent_image, instance, account.id);
     manifest.name = options.name;

@@ -29,7 +29,7 @@ constexpr std::size_t most_arguments = 512;
 
 [[noreturn]] void die(const char* doing)
 {
-    std::fprintf(stderr, "kiln's QEMU wrapper: %s: %s\n", doing, std::strerror(errno));
+    (void)std::fprintf(stderr, "kiln's QEMU wrapper: %s: %s\n", doing, std::strerror(errno));
     std::exit(1);
 }
 
@@ -96,7 +96,7 @@ int main(int argc, char** argv)
     static char text[largest_plan];
     static char* plan[most_arguments];
 
-    std::snprintf(folder, sizeof folder, "%s", argv[0]);
+    (void)std::snprintf(folder, sizeof folder, "%s", argv[0]);
     if (::chdir(::dirname(folder)) != 0) { // the paths below stay short enough for sockets
         die("entering its folder");
     }

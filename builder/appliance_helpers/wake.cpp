@@ -22,13 +22,13 @@ constexpr int most_polls = 5000; // 10 s
 
 [[noreturn]] void die(const char* doing)
 {
-    std::fprintf(stderr, "%s: %s\n", doing, std::strerror(errno));
+    (void)std::fprintf(stderr, "%s: %s\n", doing, std::strerror(errno));
     std::exit(1);
 }
 
 void set_clock(const char* seconds, const char* nanoseconds)
 {
-    const timespec now{std::atoll(seconds), std::atol(nanoseconds)};
+    const timespec now{std::strtoll(seconds, nullptr, 10), std::strtol(nanoseconds, nullptr, 10)};
     if (::clock_settime(CLOCK_REALTIME, &now) != 0) {
         die("setting the clock");
     }
@@ -42,13 +42,15 @@ void reseed(const char* seed)
         int size = seed_bytes;
         unsigned char bytes[seed_bytes] = {};
     } entropy; // struct rand_pool_info with its buffer
-    for (int i = 0; i < seed_bytes; ++i) {
-        unsigned byte = 0;
-        if (std::sscanf(seed + 2 * i, "%2x", &byte) != 1) {
+    for (unsigned char& byte : entropy.bytes) {
+        const char digits[3] = {seed[0], seed[1], '\0'};
+        char* end = nullptr;
+        byte = static_cast<unsigned char>(std::strtoul(digits, &end, 16));
+        if (end != digits + 2) {
             errno = EINVAL;
             die("reading the seed");
         }
-        entropy.bytes[i] = static_cast<unsigned char>(byte);
+        seed += 2;
     }
     const int random = ::open("/dev/urandom", O_WRONLY | O_CLOEXEC);
     if (random < 0 || ::ioctl(random, RNDADDENTROPY, &entropy) != 0 || ::ioctl(random, RNDRESEEDCRNG) != 0) {
@@ -63,7 +65,7 @@ int find_scsi_host()
     for (int host = 0; host < 16; ++host) {
         char path[64];
         char name[64] = {};
-        std::snprintf(path, sizeof path, "/sys/class/scsi_host/host%d/proc_name", host);
+        (void)std::snprintf(path, sizeof path, "/sys/class/scsi_host/host%d/proc_name", host);
         const int file = ::open(path, O_RDONLY | O_CLOEXEC);
         if (file >= 0 && ::read(file, name, sizeof name - 1) > 0 && std::strncmp(name, "virtio_scsi", 11) == 0) {
             ::close(file);
@@ -79,8 +81,8 @@ void find_disk(int host, int target, const char* label)
 {
     char path[96];
     char where[32];
-    std::snprintf(path, sizeof path, "/sys/class/scsi_host/host%d/scan", host);
-    std::snprintf(where, sizeof where, "0 %d 0", target);
+    (void)std::snprintf(path, sizeof path, "/sys/class/scsi_host/host%d/scan", host);
+    (void)std::snprintf(where, sizeof where, "0 %d 0", target);
     const int scan = ::open(path, O_WRONLY | O_CLOEXEC);
     if (scan < 0 || ::write(scan, where, std::strlen(where)) < 0) {
         die("looking for a disk");
@@ -88,18 +90,18 @@ void find_disk(int host, int target, const char* label)
     ::close(scan);
 
     char wanted[16];
-    std::snprintf(wanted, sizeof wanted, "../../sd%c", 'a' + target);
-    std::snprintf(path, sizeof path, "/dev/disk/guestfs/%s", label);
+    (void)std::snprintf(wanted, sizeof wanted, "../../sd%c", 'a' + target);
+    (void)std::snprintf(path, sizeof path, "/dev/disk/guestfs/%s", label);
     for (int i = 0; i < most_polls; ++i) {
         char link[64] = {};
         if (::readlink(path, link, sizeof link - 1) > 0) {
             if (std::strcmp(link, wanted) == 0) {
                 return;
             }
-            std::fprintf(stderr, "the disk %s is %s, not %s\n", label, link, wanted);
+            (void)std::fprintf(stderr, "the disk %s is %s, not %s\n", label, link, wanted);
             std::exit(1);
         }
-        ::nanosleep(&poll_interval, nullptr);
+        (void)::nanosleep(&poll_interval, nullptr);
     }
     errno = ETIMEDOUT;
     die("waiting for a disk");
@@ -109,7 +111,7 @@ void find_disk(int host, int target, const char* label)
 
 int main(int argc, char** argv)
 {
-    if (argc < 4 || std::strlen(argv[3]) != 2 * seed_bytes) {
+    if (argc < 4 || std::strlen(argv[3]) != std::size_t{2} * seed_bytes) {
         errno = EINVAL;
         die("wake SECONDS NANOSECONDS SEED [LABEL...]");
     }
