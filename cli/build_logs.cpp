@@ -28,7 +28,7 @@ std::filesystem::path make_log_folder(const Paths& paths, const std::string& nam
         std::error_code in_use_or_gone;
         fs::remove_all(folders[i], in_use_or_gone);
     }
-    const fs::path folder = logs / fmt::format("{}-{}-{}", iso_now(), name, random_hex(4));
+    fs::path folder = logs / fmt::format("{}-{}-{}", iso_now(), name, random_hex(4));
     make_directories(folder, 0700);
     return folder;
 }

@@ -42,7 +42,7 @@ void debug_shell(builder::Appliance& appliance, const Error& failure)
     for (std::string line;;) {
         if (terminal) {
             fmt::print(stderr, "{}# ", printable(folder, false));
-            std::fflush(stderr);
+            (void)std::fflush(stderr);
         }
         if (!std::getline(std::cin, line) || line == "exit") {
             return;
@@ -58,7 +58,7 @@ void debug_shell(builder::Appliance& appliance, const Error& failure)
             }
             fmt::print("{}\n", printable(error.message())); // a syntax error, say
         }
-        std::fflush(stdout);
+        (void)std::fflush(stdout);
     }
 }
 

@@ -70,7 +70,7 @@ contains "status 9"
 
 say "Ctrl-C leaves no process and no AMI"
 for after in 5 45; do
-    "$kiln" build "$(recipe interrupted)" >"$scratch/log" 2>&1 &
+    "$kiln" build --no-cache "$(recipe interrupted)" >"$scratch/log" 2>&1 &
     pid=$!
     sleep $after
     kill -INT $pid
@@ -83,7 +83,7 @@ for after in 5 45; do
 done
 
 say "a SIGKILL leaves no AMI and no mount, and the next build sweeps its folder"
-"$kiln" build "$(recipe killed)" >"$scratch/log" 2>&1 &
+"$kiln" build --no-cache "$(recipe killed)" >"$scratch/log" 2>&1 &
 pid=$!
 sleep 20
 kill -KILL $pid
