@@ -13,7 +13,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
-#include <ranges>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -148,9 +147,7 @@ std::vector<CachedLayer> LayerCache::find_chain(const std::vector<Digest>& ids, 
         chain.push_back(std::move(*layer));
     }
     // The lowest is the last to be removed, as all others stand on it.
-    for (const CachedLayer& layer : std::views::reverse(chain)) {
-        mark_used(layer.folder_);
-    }
+    std::for_each(chain.rbegin(), chain.rend(), [](const CachedLayer& layer) { mark_used(layer.folder_); });
     return chain;
 }
 

@@ -26,7 +26,8 @@ bundle::BlockDeviceMapping mapping_of(const builder::Volume& volume)
         mapping.file_systems.push_back({.type = one.type, .mount = one.mount, .name = one.name});
     }
     // The manifest wants the root file system first, wherever its partition is.
-    std::ranges::stable_partition(mapping.file_systems, [](const auto& one) { return one.mount == "/"; });
+    std::stable_partition(mapping.file_systems.begin(), mapping.file_systems.end(),
+                          [](const auto& one) { return one.mount == "/"; });
     return mapping;
 }
 

@@ -36,7 +36,7 @@ tools=$scratch/tools
 mkdir "$tools"
 for program in sh env qemu-img qemu-system-x86_64; do ln -s "$(command -v $program)" "$tools/"; done
 if [ ! -e /usr/sbin/mmdebstrap ] && [ ! -e /sbin/mmdebstrap ]; then
-    expect 4 env PATH="$tools" "$kiln" build "$(recipe no-tool)"
+    expect 4 env PATH="$tools" "$kiln" build --no-cache "$(recipe no-tool)"
     contains "apt-get install"
     expect 4 env PATH="$tools" "$kiln" doctor
     contains "apt-get install mmdebstrap"
