@@ -60,7 +60,7 @@ InstanceType choose_instance_type(const std::optional<std::string>& asked, const
                         : fmt::format("the largest is {} with {}", types.back().name, to_string(types.back().memory)));
     }
     const std::optional<std::string>& named = asked ? asked : launch.instance_type;
-    const InstanceType type = find_instance_type(named.value_or("t3.small"));
+    InstanceType type = find_instance_type(named.value_or("t3.small"));
     if (needed <= type.memory) {
         return type;
     }
