@@ -207,16 +207,10 @@ std::string HostApt::apt_get(const std::vector<std::string>& arguments)
                                     {"TMPDIR", seen_root / "temporary"},
                                     {"LC_ALL", "C.UTF-8"},
                                     {"DEBIAN_FRONTEND", "noninteractive"}}};
+    constexpr const char* script = R"(mount --bind "$1" /tmp; shift; cd /
+exec setpriv --reuid=_apt --regid=nogroup --clear-groups --no-new-privs --pdeathsig=TERM -- "$@")";
     if (is_root()) {
-        command.argv = {
-            "unshare",
-            "--mount",
-            "sh",
-            "-euc",
-            R"(mount --bind "$1" /tmp; shift; cd /; )"
-            R"(exec setpriv --reuid=_apt --regid=nogroup --clear-groups --no-new-privs --pdeathsig=TERM -- "$@")",
-            "sh",
-            cache_};
+        command.argv = {"unshare", "--mount", "sh", "-euc", script, "sh", cache_};
     }
     command.argv.insert(command.argv.end(), {"apt-get", "-q", "-y"});
     command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
