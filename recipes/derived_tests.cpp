@@ -215,6 +215,7 @@ std::vector<UnitCheck> units_of(const Recipe& recipe)
                                                                                    : "masked");
     });
     std::vector<UnitCheck> units;
+    units.reserve(states.size());
     for (const auto& [unit, state] : states) {
         units.push_back({.unit = unit, .state = state});
     }
