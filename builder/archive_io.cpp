@@ -16,6 +16,7 @@
 #include <limits>
 #include <string_view>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace kiln::builder
 {
@@ -148,22 +149,45 @@ unsigned file_type(MemberKind kind)
 } // namespace
 
 struct TarFile::State {
+    static la_ssize_t write(archive* writer, void* state, const void* bytes, std::size_t length);
+
+    int fd = -1;
+    bool given_up = false;
     Utf8Locale locale{};
     Writer writer{archive_write_new()};
 };
 
+la_ssize_t TarFile::State::write(archive* writer, void* state, const void* bytes, std::size_t length)
+{
+    const auto* const self = static_cast<State*>(state);
+    if (self->given_up) {
+        return -1;
+    }
+    ssize_t written = 0;
+    do {
+        written = ::write(self->fd, bytes, length);
+    } while (written < 0 && errno == EINTR);
+    if (written < 0) {
+        archive_set_error(writer, errno, "%s", "write");
+    }
+    return written;
+}
+
 TarFile::TarFile(int fd) : state_(std::make_unique<State>())
 {
     archive* const writer = state_->writer.get();
+    state_->fd = fd;
     archive_write_set_format_pax_restricted(writer);
     archive_write_add_filter_none(writer);
-    require_written(writer, archive_write_open_fd(writer, fd));
+    archive_write_set_bytes_in_last_block(writer, 1);
+    require_written(writer, archive_write_open2(writer, state_.get(), nullptr, State::write, nullptr, nullptr));
 }
 
-// Else libarchive would fill up a member that was begun with zeroes to the size that it claimed.
+// Else libarchive would fill up a member that was begun with zeroes to the size that it claimed. archive_write_fail()
+// would say so too, but leaks libarchive's buffer.
 TarFile::~TarFile()
 {
-    archive_write_fail(state_->writer.get());
+    state_->given_up = true;
 }
 
 // Always fresh, so that nothing comes through that was not looked at: attributes, ACLs, flags.
