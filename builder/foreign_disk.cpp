@@ -142,17 +142,17 @@ ByteSize import_disk(const fs::path& file, std::string_view format, const Digest
                      const std::stop_token& stop)
 {
     const WorkFolder work(layer.parent_path(), "import");
-    const fs::path disk = work.path() / "disk";
-    make_private_copy(file, disk, sha256, stop);
-    const ByteSize size = require_safe_disk_named(disk, format, file);
+    const fs::path copy = work.path() / "disk";
+    make_private_copy(file, copy, sha256, stop);
+    const ByteSize size = require_safe_disk_named(copy, format, file);
     const fs::path converted = work.path() / "layer";
     if (format != "raw") {
-        require_sound(disk, format, file, stop);
+        require_sound(copy, format, file, stop);
     }
     // No layer is larger than its disk and the tables for it, 1/8192 of it and some clusters.
     const std::uint64_t most_bytes = size.bytes() + size.bytes() / 1024 + mebibytes(16).bytes();
     run_or_throw(limited({"qemu-img", "convert", "-c", "-m", "8", "-W", "-O", "qcow2", "-o", "compression_type=zstd",
-                          source_node(disk, format), converted.native()},
+                          source_node(copy, format), converted.native()},
                          most_bytes),
                  fmt::format("converting the disk image {}", printable(file.native(), false)), stop);
     publish_file(converted, layer);

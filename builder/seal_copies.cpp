@@ -20,6 +20,7 @@ DiskSet seal_copies(const std::vector<DiskCopy>& copies, const SealOptions& opti
     require_program("qemu-storage-daemon", "qemu-system-common");
     DiskSet disks;
     std::vector<DiskChain> chains;
+    chains.reserve(copies.size());
     for (const DiskCopy& copy : copies) {
         chains.push_back({.size = copy.size, .layers = copy.layers, .top = copy.delta});
     }

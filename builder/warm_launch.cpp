@@ -126,7 +126,7 @@ void WarmLaunch::save()
     monitor_->execute("quit");
 }
 
-void WarmLaunch::wake(guestfs_h* handle)
+void WarmLaunch::wake(guestfs_h* handle) const
 {
     const std::string seed = random_hex(seed_digits);
     const auto now = std::chrono::system_clock::now().time_since_epoch();

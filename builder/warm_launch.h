@@ -24,7 +24,7 @@ public:
     void save();
 
     // Gives the running guest its own random numbers, the time, and the disks. Throws Error{launch}.
-    void wake(guestfs_h* handle);
+    void wake(guestfs_h* handle) const;
     // Where the program that does it is in the guest.
     static constexpr const char* wake_path = "/sbin/kiln-wake";
 
