@@ -33,24 +33,6 @@ constexpr ByteSize most_memory = gibibytes(4); // of address space; its threads'
 constexpr std::chrono::hours most_time{1};
 constexpr std::chrono::hours most_processor_time{4};
 
-std::string read_at(int fd, std::uint64_t offset, std::size_t length)
-{
-    std::string bytes(length, '\0');
-    std::size_t filled = 0;
-    while (filled < length) {
-        const ssize_t got = ::pread(fd, bytes.data() + filled, length - filled, static_cast<off_t>(offset + filled));
-        if (got < 0 && errno != EINTR) {
-            throw system_error(errno, "reading a disk image");
-        }
-        if (got == 0) {
-            break;
-        }
-        filled += static_cast<std::size_t>(std::max<ssize_t>(got, 0));
-    }
-    bytes.resize(filled);
-    return bytes;
-}
-
 ByteSize require_safe(int fd, std::string_view format)
 {
     struct stat status {
@@ -62,7 +44,7 @@ ByteSize require_safe(int fd, std::string_view format)
         throw Error(ErrorKind::untrusted, "it is not a regular file");
     }
     const ByteSize length(static_cast<std::uint64_t>(status.st_size));
-    const auto reader = [&](std::uint64_t offset, std::size_t bytes) { return read_at(fd, offset, bytes); };
+    const auto reader = [&](std::uint64_t offset, std::size_t bytes) { return read_at(fd, offset, bytes, "reading a disk image"); };
     if (format == "qcow2") {
         return require_safe_qcow2(reader(0, qcow2_header_bytes), length).virtual_size;
     }

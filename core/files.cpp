@@ -107,6 +107,24 @@ std::string read_file(const fs::path& path, ByteSize limit)
     }
 }
 
+std::string read_at(int fd, std::uint64_t offset, std::size_t length, const char* doing)
+{
+    std::string bytes(length, '\0');
+    std::size_t filled = 0;
+    while (filled < length) {
+        const ssize_t got = ::pread(fd, bytes.data() + filled, length - filled, static_cast<off_t>(offset + filled));
+        if (got < 0 && errno != EINTR) {
+            throw system_error(errno, doing);
+        }
+        if (got == 0) {
+            break;
+        }
+        filled += static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+    }
+    bytes.resize(filled);
+    return bytes;
+}
+
 void write_file_durably(const fs::path& path, std::string_view bytes, mode_t mode)
 {
     const fs::path temporary = path.native() + "." + random_hex(8) + ".tmp";

@@ -19,6 +19,9 @@ namespace kiln
 // The whole file; throws Error{not_found, permission_denied, io}, and {io} past `limit`.
 [[nodiscard]] std::string read_file(const std::filesystem::path& path, ByteSize limit = mebibytes(64));
 
+// `length` bytes at `offset`, fewer where the file ends. `doing` is for the error {io}.
+[[nodiscard]] std::string read_at(int fd, std::uint64_t offset, std::size_t length, const char* doing);
+
 // Replaces `path` durably. Readers see the old bytes or the new ones, never a part.
 void write_file_durably(const std::filesystem::path& path, std::string_view bytes, mode_t mode = 0644);
 

@@ -181,7 +181,8 @@ Checked<std::string> check_console_pattern(std::string_view text)
                        fmt::format("a regular expression of 1 to {} bytes", longest_pattern)};
     }
     try {
-        const std::regex compiled(text.begin(), text.end(), std::regex::ECMAScript);
+        const std::regex compiled(text.begin(), text.end(),
+                                  std::regex::ECMAScript | std::regex_constants::__polynomial);
     } catch (const std::regex_error& error) {
         return Problem{in_quotes(text) + " is not a regular expression: " + error.what(),
                        "ECMAScript syntax; in a literal string ('...') a backslash stays as it is"};

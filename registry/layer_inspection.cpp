@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/layer_inspection.h"
 
+#include "core/error.h"
+#include "core/file_descriptor.h"
+#include "core/files.h"
+#include "core/qcow2_header.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <exception>
+#include <fcntl.h>
 #include <thread>
 #include <utility>
 
@@ -40,6 +47,11 @@ std::optional<std::string> fault_of(const bundle::Layout& layout, const bundle::
         if (actual != layer.digest) {
             return fmt::format("its blob is damaged or was changed: the content has the digest {}", actual.to_string());
         }
+        const FileDescriptor fd(::open(blob.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+        if (!fd) {
+            throw system_error(errno, fmt::format("opening {}", blob.native()));
+        }
+        require_safe_qcow2(read_at(fd.get(), 0, qcow2_header_bytes, "reading a layer"), size);
         return std::nullopt;
     } catch (const std::exception& error) {
         return error.what();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads layer blobs whole and compares them with what the manifest says, several at once. Private to
-// registry/.
+// Reads layer blobs whole and compares them with what the manifest says, several at once; a signer's layer
+// may name no other file either. Private to registry/.
 #pragma once
 
 #include "bundle/manifest.h"

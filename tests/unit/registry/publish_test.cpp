@@ -24,7 +24,7 @@ TEST_F(PublishTest, WhatIsPublishedIsListedFoundAndVerified)
     EXPECT_EQ("debian-12", image.name);
     EXPECT_EQ(test::owner, image.owner);
     EXPECT_EQ(gibibytes(2), image.virtual_size);
-    EXPECT_EQ(ByteSize(5014), image.stored_size);
+    EXPECT_EQ(ByteSize(1536 + 5014), image.stored_size);
     EXPECT_EQ(digest_of("recipe"), image.recipe);
     EXPECT_EQ(ImageState::available, image.state);
     EXPECT_FALSE(image.launch_public);
@@ -47,7 +47,7 @@ TEST_F(PublishTest, WhatIsPublishedIsListedFoundAndVerified)
     const auto paths = verified.layer_paths(verified.manifest().block_devices[0]);
     ASSERT_EQ(1U, paths.size());
     EXPECT_TRUE(paths[0].is_absolute());
-    EXPECT_EQ(5014U, fs::file_size(paths[0]));
+    EXPECT_EQ(1536U + 5014U, fs::file_size(paths[0]));
     EXPECT_EQ(to_json(verified.manifest()), to_json(again.load_manifest(image)));
 }
 
@@ -89,8 +89,8 @@ TEST_F(PublishTest, ASnapshotStoresOnlyItsDifference)
     const auto paths = verified.layer_paths(verified.manifest().block_devices[0]);
     ASSERT_EQ(2U, paths.size());
     EXPECT_EQ(manifest.block_devices[0].layers[0].digest.hex(), paths[0].filename());
-    EXPECT_EQ("difference", read_file(paths[1]));
-    EXPECT_EQ(parent.stored_size + ByteSize(10), child.stored_size);
+    EXPECT_EQ(test::made_qcow2("difference"), read_file(paths[1]));
+    EXPECT_EQ(parent.stored_size + ByteSize(1536 + 10), child.stored_size);
 }
 
 TEST_F(PublishTest, AParentLayerMustBeThere)

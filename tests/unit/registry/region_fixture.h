@@ -9,6 +9,7 @@
 #include "registry/verified_image.h"
 #include "signing/dsse.h"
 #include "signing/trust_store.h"
+#include "tests/support/made_qcow2.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/bundle/sample_manifest.h"
 
@@ -40,11 +41,11 @@ inline bundle::Manifest manifest_to_publish(const std::string& name, const Seman
     return manifest;
 }
 
-inline std::filesystem::path write_layer(const std::filesystem::path& folder, const std::string& bytes)
+inline std::filesystem::path write_layer(const std::filesystem::path& folder, const std::string& content)
 {
     std::filesystem::create_directories(folder);
     const std::filesystem::path file = folder / random_hex(12);
-    std::ofstream(file, std::ios::binary) << bytes;
+    std::ofstream(file, std::ios::binary) << (content.empty() ? content : made_qcow2(content));
     return file;
 }
 

@@ -123,6 +123,21 @@ TEST_F(VerifyTest, AMissingShortOrLongBlobFails)
     EXPECT_EQ("verified", verdict(image).message());
 }
 
+// Also where the signer is trusted: QEMU would open what the header names.
+TEST_F(VerifyTest, Attack01ALayerThatNamesAnotherFileFails)
+{
+    std::string bytes = test::made_qcow2("content");
+    constexpr std::size_t name_offset = 256;
+    const std::string name("/etc/shadow");
+    bytes.replace(name_offset, name.size(), name);
+    test::put_big_endian(bytes, 8, name_offset, 8);
+    test::put_big_endian(bytes, 16, name.size(), 4);
+    const fs::path file = layer("-");
+    overwrite(file, bytes);
+    const Image hostile = region.publish(test::manifest_to_publish("hostile", {1, 0, 0}), {{"/dev/vda", file}}, key);
+    EXPECT_THAT(verdict(hostile).message(), testing::HasSubstr("it stands on the backing file \"/etc/shadow\""));
+}
+
 TEST_F(VerifyTest, ALayerThatIsALinkOrFifoFails)
 {
     const auto manifest = region.load_manifest(image);
