@@ -7,6 +7,8 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <linux/close_range.h>
+#include <unistd.h>
 
 namespace
 {
@@ -36,6 +38,9 @@ int main(int argc, char** argv)
     using namespace kiln;
     using namespace kiln::cli;
     watch_signals();
+    // What our parent left open is not for our children. mmdebstrap even fails with it: it hands descriptors'
+    // numbers to sh, which takes only those of one digit.
+    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     Context context;
     try {
         context.paths = paths_from_environment();
