@@ -14,14 +14,6 @@ namespace kiln::builder
 namespace
 {
 
-std::string_view next_line(std::string_view& text)
-{
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return line;
-}
-
 Error not_understood(std::string_view line)
 {
     return {ErrorKind::package,

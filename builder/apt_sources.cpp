@@ -16,11 +16,10 @@ namespace
 
 constexpr std::size_t most_sources = 256;
 
-std::string_view next_line(std::string_view& text)
+// Also of a file that was written elsewhere.
+std::string_view next_source_line(std::string_view& text)
 {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
+    std::string_view line = next_line(text);
     if (line.ends_with('\r')) {
         line.remove_suffix(1);
     }
@@ -214,7 +213,7 @@ void read_stanza(const Fields& fields, Reader& reader)
 void read_sources_list(std::string_view text, std::string_view file, std::string_view architecture, AptSources& sources)
 {
     for (int number = 1; !text.empty(); ++number) {
-        std::string_view line = next_line(text);
+        std::string_view line = next_source_line(text);
         line = line.substr(0, line.find('#'));
         const std::vector<std::string> first = words(line.substr(0, line.find('[')));
         Reader reader(fmt::format("{}:{}", file, number), architecture, sources);
@@ -246,7 +245,7 @@ void read_deb822_sources(std::string_view text, std::string_view file, std::stri
         current.clear();
     };
     while (!text.empty()) {
-        const std::string_view line = next_line(text);
+        const std::string_view line = next_source_line(text);
         ++number;
         if (line.starts_with('#')) {
             continue;

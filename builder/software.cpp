@@ -14,15 +14,6 @@ namespace kiln::builder
 namespace
 {
 
-// Takes the next line off `text`.
-std::string_view next_line(std::string_view& text)
-{
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return line;
-}
-
 std::string unquoted(std::string_view value)
 {
     const bool quoted =

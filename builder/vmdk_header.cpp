@@ -117,9 +117,7 @@ void check_descriptor(std::string_view text)
     int extents = 0;
     bool known_type = false;
     while (!text.empty()) {
-        const std::size_t end = std::min(text.find('\n'), text.size());
-        const std::string_view line = trimmed(text.substr(0, end));
-        text.remove_prefix(std::min(end + 1, text.size()));
+        const std::string_view line = trimmed(next_line(text));
         const std::size_t equals = std::min(line.find('='), line.size());
         const std::string_view key = trimmed(line.substr(0, equals));
         const std::string_view value = equals < line.size() ? trimmed(line.substr(equals + 1)) : "";

@@ -33,10 +33,13 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
     }
 
     progress.stage(fmt::format("launch {} as {}", image.id, instance_type.name));
-    return launcher::launch(
-        context.paths, verified,
-        {.type = instance_type, .accelerator = context.accelerator(), .name = options.name, .volumes = options.volumes},
-        context.stop);
+    return launcher::launch(context.paths, verified,
+                            {.type = instance_type,
+                             .accelerator = context.accelerator(),
+                             .name = options.name,
+                             .volumes = options.volumes,
+                             .user_data = options.user_data},
+                            context.stop);
 }
 
 std::chrono::seconds ready_timeout(const launcher::Instance& instance)

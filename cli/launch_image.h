@@ -18,6 +18,7 @@ struct LaunchOptions {
     std::optional<std::string> type{}; // none: what the AMI says
     std::optional<std::string> name{};
     launcher::VolumeSizes volumes{};
+    std::optional<std::string> user_data{};
 };
 
 [[nodiscard]] launcher::Instance launch_image(const Context& context, const std::string& reference,

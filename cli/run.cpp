@@ -4,6 +4,7 @@
 #include "cli/instance_text.h"
 #include "cli/launch_image.h"
 #include "core/error.h"
+#include "core/files.h"
 #include "core/progress.h"
 #include "core/text.h"
 #include "launcher/launch.h"
@@ -19,6 +20,7 @@ struct RunOptions {
     std::string image;
     std::string type;
     std::vector<std::string> volumes;
+    std::string user_data;
     std::string name;
     bool wait = false;
     bool quiet = false;
@@ -41,6 +43,11 @@ launcher::VolumeSizes parse_volumes(const std::vector<std::string>& texts)
     return volumes;
 }
 
+std::optional<std::string> read_user_data(const std::string& file)
+{
+    return file.empty() ? std::nullopt : std::optional(read_file(file, mebibytes(1)));
+}
+
 void run_image(Context& context, const RunOptions& options)
 {
     Progress progress(options.quiet);
@@ -48,7 +55,8 @@ void run_image(Context& context, const RunOptions& options)
         launch_image(context, options.image,
                      {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
                       .name = options.name.empty() ? std::nullopt : std::optional(options.name),
-                      .volumes = parse_volumes(options.volumes)},
+                      .volumes = parse_volumes(options.volumes),
+                      .user_data = read_user_data(options.user_data)},
                      progress);
     if (options.wait) {
         progress.stage("wait until the guest is ready");
@@ -79,6 +87,10 @@ void add_run(CLI::App& app, Context& context)
         ->add_option("--volume", options->volumes, "Make the instance's volume larger than the AMI's, as /dev/vda=8GiB")
         ->allow_extra_args(false) // the next word is not one more
         ->type_name("DEVICE=SIZE");
+    command
+        ->add_option("--user-data", options->user_data,
+                     "A script or cloud-config of up to 16 KiB for the guest's cloud-init")
+        ->type_name("FILE");
     command->add_option("--name", options->name, "A name for the instance, to use instead of its id")
         ->type_name("NAME");
     command->add_flag("--wait", options->wait, "Return when the guest says that it is up");

@@ -162,6 +162,14 @@ std::string shell_quoted(std::string_view text)
     return quoted + "'";
 }
 
+std::string_view next_line(std::string_view& text)
+{
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    return line;
+}
+
 std::string tail_lines(std::string_view text, std::size_t lines)
 {
     while (text.ends_with('\n')) {

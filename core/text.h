@@ -31,6 +31,9 @@ namespace kiln
 // `text` as one word of a POSIX shell.
 [[nodiscard]] std::string shell_quoted(std::string_view text);
 
+// Takes the next line off `text` and returns it without its end.
+[[nodiscard]] std::string_view next_line(std::string_view& text);
+
 // The last `lines` lines of `text`.
 [[nodiscard]] std::string tail_lines(std::string_view text, std::size_t lines);
 

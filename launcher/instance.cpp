@@ -84,6 +84,7 @@ Json to_json(const Instance& instance)
             {"disks", disks},
             {"ssh_port", instance.ssh_port},
             {"ssh_key", instance.ssh_key.native()},
+            {"user_data", instance.user_data},
             {"launched", instance.launched}};
 }
 
@@ -120,6 +121,7 @@ Instance instance_from_json(const Json& json)
         }
         instance.ssh_port = static_cast<std::uint16_t>(integer_member(json, "ssh_port", what));
         instance.ssh_key = string_member(json, "ssh_key", what);
+        instance.user_data = bool_member(json, "user_data", what);
         instance.launched = string_member(json, "launched", what);
         return instance;
     } catch (const Json::exception& error) {

@@ -49,6 +49,7 @@ struct Instance {
     std::vector<InstanceDisk> disks; // the root disk first
     std::uint16_t ssh_port = 0;      // on 127.0.0.1
     std::filesystem::path ssh_key;   // secret key of this launch; its public half is in the guest
+    bool user_data = false;          // it has a seed
     std::string launched;            // ISO 8601
 };
 
@@ -63,6 +64,7 @@ struct InstancePaths {
     std::filesystem::path record;             // instance.json
     std::filesystem::path events;             // events.jsonl
     std::filesystem::path console;            // console.log
+    std::filesystem::path seed;               // the user data's disk
     std::filesystem::path firmware_variables; // of UEFI: the instance's own
     std::filesystem::path supervisor_log;
     std::filesystem::path disks;

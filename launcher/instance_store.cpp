@@ -39,7 +39,7 @@ Instance load_as_seen(const Paths& paths, const std::string& id)
 
 InstancePaths::InstancePaths(const Paths& paths, std::string_view id)
     : folder(paths.instances / id), record(folder / "instance.json"), events(folder / "events.jsonl"),
-      console(folder / "console.log"), firmware_variables(folder / "firmware-variables.fd"),
+      console(folder / "console.log"), seed(folder / "seed.img"), firmware_variables(folder / "firmware-variables.fd"),
       supervisor_log(folder / "supervisor.log"), disks(folder / "disks"), ssh(folder / "ssh"), run(paths.run / id),
       qmp_socket(run / "qmp.sock"), agent_socket(run / "agent.sock"), control_socket(run / "control.sock"),
       pid_file(run / "qemu.pid")

@@ -11,6 +11,7 @@
 #include "launcher/control.h"
 #include "launcher/instance_store.h"
 #include "launcher/qemu_command.h"
+#include "launcher/user_data.h"
 
 #include <fmt/format.h>
 
@@ -80,6 +81,7 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     instance.memory = request.type.memory;
     instance.accelerator = request.accelerator;
     instance.boot_mode = image.manifest().boot_mode;
+    instance.user_data = request.user_data.has_value();
     instance.launched = iso_now();
     for (const bundle::BlockDeviceMapping& mapping : image.manifest().block_devices) {
         InstanceDisk disk;
@@ -93,7 +95,8 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
 }
 
 // Everything the instance needs on disk, in `staging`; the paths in the record are those after the move.
-void fill_folder(const fs::path& staging, Instance& instance, const InstancePaths& paths, const std::stop_token& stop)
+void fill_folder(const fs::path& staging, Instance& instance, const InstancePaths& paths, const LaunchRequest& request,
+                 const std::stop_token& stop)
 {
     make_directories(staging / "disks", 0700);
     make_directories(staging / "ssh", 0700);
@@ -112,6 +115,10 @@ void fill_folder(const fs::path& staging, Instance& instance, const InstancePath
                            (staging / "ssh" / "id_ed25519").native()}},
                  "making the launch key", stop);
     instance.ssh_key = paths.ssh / "id_ed25519";
+    if (request.user_data) {
+        make_seed(staging / paths.seed.filename(), *request.user_data,
+                  seed_metadata(instance, read_file(staging / "ssh" / "id_ed25519.pub")), stop);
+    }
     write_file_durably(staging / "instance.json", to_json(instance).dump(2) + "\n", 0600);
 }
 
@@ -152,6 +159,9 @@ Instance launch(const Paths& paths, const registry::VerifiedImage& image, const 
     }
     require_volume_sizes(image.manifest().block_devices, request.volumes);
     require_memory(request.type);
+    if (request.user_data) {
+        require_user_data(*request.user_data);
+    }
     make_directories(paths.home, 0700);
     make_directories(paths.instances, 0700);
     make_private_directory(paths.run);
@@ -163,7 +173,7 @@ Instance launch(const Paths& paths, const registry::VerifiedImage& image, const 
         WorkFolder::sweep_abandoned(paths.work);
         make_directories(paths.work, 0700);
         const WorkFolder staging(paths.work, "launch-");
-        fill_folder(staging.path() / "instance", instance, files, stop);
+        fill_folder(staging.path() / "instance", instance, files, request, stop);
         const FileLock lock(paths.home / "instances.lock", FileLock::Wait::block);
         if (request.name) {
             require_free_name(paths, *request.name);

@@ -20,8 +20,9 @@ namespace kiln::launcher
 struct LaunchRequest {
     InstanceType type;
     Accelerator accelerator = Accelerator::tcg;
-    std::optional<std::string> name; // unique among the instances that exist
-    VolumeSizes volumes;             // that are to be larger than the AMI's
+    std::optional<std::string> name;      // unique among the instances that exist
+    VolumeSizes volumes;                  // that are to be larger than the AMI's
+    std::optional<std::string> user_data; // for cloud-init, up to longest_user_data
 };
 
 // Makes the instance's folder, disks and launch key, starts its supervisor and returns when QEMU

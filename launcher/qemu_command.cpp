@@ -136,6 +136,10 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
     for (const std::size_t i : in_device_order(instance.disks)) {
         add_disk(argv, instance.disks[i], i);
     }
+    if (instance.user_data) { // last, so that no volume's name moves
+        argv.insert(argv.end(), {"-blockdev", raw_node("seed", paths.seed, true).dump(), "-device",
+                                 "virtio-blk-pci,drive=seed,serial=cidata"});
+    }
     return argv;
 }
 

@@ -93,6 +93,15 @@ TEST(NearMiss, FindsATypingErrorAndNoMore)
     EXPECT_FALSE(near_miss("packages", keys));
 }
 
+TEST(NextLine, TakesOneOff)
+{
+    std::string_view text = "a\n\nb";
+    EXPECT_EQ(next_line(text), "a");
+    EXPECT_EQ(next_line(text), "");
+    EXPECT_EQ(next_line(text), "b");
+    EXPECT_EQ(text, "");
+}
+
 TEST(TailLines, TakesTheLastOnes)
 {
     EXPECT_EQ(tail_lines("a\nb\nc\n", 2), "b\nc");

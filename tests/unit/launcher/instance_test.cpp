@@ -46,6 +46,19 @@ TEST(QemuCommand, UefiHasItsFirmwareAndVariablesOfItsOwn)
     test::expect_golden("launcher/qemu-argv-uefi.txt", lines(qemu_argv(instance, files)));
 }
 
+TEST(QemuCommand, TheSeedIsReadOnlyAndBehindTheVolumes)
+{
+    const InstancePaths files(paths_in("/home/kiln"), "i-0123456789abcdef0");
+    Instance instance = small_instance(files);
+    instance.user_data = true;
+    EXPECT_THAT(lines(qemu_argv(instance, files)),
+                testing::EndsWith(
+                    "-blockdev\n"
+                    R"({"driver":"raw","file":{"driver":"file","filename":"/home/kiln/instances/i-0123456789abcdef0/)"
+                    R"(seed.img","read-only":true},"node-name":"seed","read-only":true})"
+                    "\n-device\nvirtio-blk-pci,drive=seed,serial=cidata\n"));
+}
+
 TEST(QemuCommand, DisksComeInTheOrderOfTheirDevices)
 {
     const InstancePaths files(paths_in("/home/kiln"), "i-0123456789abcdef0");
