@@ -20,6 +20,7 @@ inline constexpr std::string_view disk_layer_type = "application/vnd.kiln.disk.l
 inline constexpr std::string_view signature_artifact_type = "application/vnd.kiln.signature.v1+json";
 inline constexpr std::string_view sbom_artifact_type = "application/spdx+json";              // SPDX 2.3
 inline constexpr std::string_view provenance_artifact_type = "application/vnd.in-toto+json"; // SLSA v1
+inline constexpr std::string_view lock_artifact_type = "application/vnd.kiln.lock.v1+json";  // RECIPE.lock.json
 inline constexpr std::string_view dsse_type = "application/vnd.dsse.envelope.v1+json";
 inline constexpr std::string_view oci_manifest_type = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::string_view oci_empty_type = "application/vnd.oci.empty.v1+json";

@@ -19,6 +19,9 @@ std::string_view predicate_type_of(std::string_view artifact_type)
     if (artifact_type == bundle::provenance_artifact_type) {
         return "https://slsa.dev/provenance/v1";
     }
+    if (artifact_type == bundle::lock_artifact_type) {
+        return "https://kiln.invalid/lock/v1";
+    }
     throw Error(ErrorKind::internal, fmt::format("nothing of type {} is attached to images", artifact_type));
 }
 

@@ -52,8 +52,8 @@ struct NewLayer {
 
 // A document about an image, which goes beside it as an attestation that the image's account signed.
 struct Attachment {
-    std::string artifact_type; // bundle::sbom_artifact_type or bundle::provenance_artifact_type
-    std::string bytes;         // the document, a JSON object: SPDX 2.3, or the predicate of SLSA provenance v1
+    std::string artifact_type; // bundle::sbom_artifact_type, provenance_artifact_type or lock_artifact_type
+    std::string bytes;         // the document, a JSON object: SPDX 2.3, the predicate of SLSA provenance v1, a lock
 };
 
 class Region
