@@ -9,6 +9,7 @@
 #include "cli/parameters.h"
 #include "cli/parent_image.h"
 #include "cli/publish.h"
+#include "cli/region_components.h"
 #include "cli/work_folders.h"
 #include "core/error.h"
 #include "core/progress.h"
@@ -143,7 +144,9 @@ struct Options {
 void build(Context& context, const Options& options)
 {
     const auto parameters = parse_parameters(options.parameters);
-    const recipes::Recipe recipe = recipes::load_recipe(options.recipe, {.parameters = parameters});
+    RegionComponents components(context);
+    const recipes::Recipe recipe =
+        recipes::load_recipe(options.recipe, {.parameters = parameters, .components = &components});
     const auto region = context.open_region();
     const fs::path lock_file = builder::lock_file_of(options.recipe);
     const auto lock = options.lock ? std::nullopt : builder::find_lock_file(lock_file);
