@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <regex>
 #include <set>
 
@@ -23,6 +24,7 @@ namespace
 {
 
 constexpr std::string_view guest_folder = "/var/tmp/.kiln-packages";
+constexpr std::string_view lock_preferences = "00-kiln-lock"; // before the guest's own: the first one counts
 constexpr std::string_view extended_states = "/var/lib/apt/extended_states";
 
 // No service starts; what the guest had for that is put back, whatever happens. dpkg asks nothing: a changed
@@ -80,42 +82,21 @@ std::string field_of(std::string_view stanza, std::string_view name)
     return text.substr(begin, text.find('\n', begin) - begin);
 }
 
-void check_pins(const AptTransaction& transaction, const PackagePins& pins)
+std::vector<InstalledPackage> packages_of(const std::vector<AptDownload>& downloads)
 {
-    std::vector<std::string> wrong;
-    for (const AptDownload& download : transaction.downloads) {
-        const auto pin = pins.find(download.package.name);
-        if (pin == pins.end()) {
-            wrong.push_back(fmt::format("{} {} is not in it", download.package.name, download.package.version));
-        } else if (pin->second != download.package.version) {
-            wrong.push_back(
-                fmt::format("{} is {} in it, not {}", download.package.name, pin->second, download.package.version));
-        }
-    }
-    if (!wrong.empty()) {
-        throw Error(ErrorKind::package, "the lock file does not fit: " + join(wrong, "; "),
-                    "renew it with `kiln build --lock`");
-    }
+    std::vector<InstalledPackage> packages;
+    std::ranges::transform(downloads, std::back_inserter(packages), &AptDownload::package);
+    return packages;
 }
 
 } // namespace
 
-std::vector<std::string> apt_arguments(const recipes::PackagesStep& step, const PackagePins& pins)
+std::vector<std::string> apt_arguments(const recipes::PackagesStep& step)
 {
     std::vector<std::string> arguments;
-    std::set<std::string> named;
     for (const std::string& request : step.add) {
         check_request(request);
-        named.insert(name_of_request(request));
-        const auto pin = pins.find(request);
-        arguments.push_back(pin != pins.end() ? fmt::format("{}={}", request, pin->second) : request);
-    }
-    // Named, too, so that apt takes these very versions of what they depend on.
-    for (const auto& [name, version] : pins) {
-        if (!named.contains(name)) {
-            check_request(fmt::format("{}={}", name, version));
-            arguments.push_back(fmt::format("{}={}", name, version));
-        }
+        arguments.push_back(request);
     }
     for (const std::string& name : step.remove) {
         if (!is_package_name(name)) {
@@ -194,7 +175,7 @@ void AptInstaller::install(Appliance& appliance, const recipes::PackagesStep& st
         check_request(name);
     }
     installed_.clear();
-    const std::vector<std::string> wanted = apt_arguments(step, pins_.value_or(PackagePins{}));
+    const std::vector<std::string> wanted = apt_arguments(step);
     const WorkFolder files(work_, "packages-");
     AptTransaction transaction;
     if (!wanted.empty()) {
@@ -204,16 +185,18 @@ void AptInstaller::install(Appliance& appliance, const recipes::PackagesStep& st
             progress_.note("left out: " + ignored);
             append_to_log(log, "left out: " + ignored);
         }
+        if (locked_) {
+            report.apt.preferences.insert_or_assign(std::string(lock_preferences), apt_preferences(*locked_));
+        }
         progress_.detail("resolving and downloading on the host");
         transaction = HostApt(cache_, report.apt, log, stop_).fetch(wanted, files.path());
     }
-    if (pins_) {
-        check_pins(transaction, *pins_);
+    std::vector<InstalledPackage> packages = packages_of(transaction.downloads);
+    if (locked_) {
+        require_same(*locked_, {locked_->step, packages});
     }
     carry_out(appliance, transaction, step, files.path(), log);
-    for (const AptDownload& download : transaction.downloads) {
-        installed_.push_back(download.package);
-    }
+    installed_ = std::move(packages);
 }
 
 void AptInstaller::carry_out(Appliance& appliance, const AptTransaction& transaction, const recipes::PackagesStep& step,

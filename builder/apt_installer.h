@@ -6,27 +6,25 @@
 
 #include "builder/host_apt.h"
 #include "builder/installed_package.h"
+#include "builder/lock_file.h"
 #include "builder/package_installer.h"
 #include "core/progress.h"
 
 #include <functional>
-#include <map>
+#include <optional>
 #include <stop_token>
 
 namespace kiln::builder
 {
 
-// name -> the only version that may be installed of it, from a lock file.
-using PackagePins = std::map<std::string, std::string>;
-
 class AptInstaller : public PackageInstaller
 {
 public:
-    // `cache` keeps indexes and .deb files for all builds, `work` is the build's own folder. With `pins`, a
-    // package that is installed and not among them, or in another version, is an Error{package}.
+    // `cache` keeps indexes and .deb files for all builds, `work` is the build's own folder.
     AptInstaller(std::filesystem::path cache, std::filesystem::path work, Progress& progress, std::stop_token stop);
 
-    void lock_to(PackagePins pins) { pins_ = std::move(pins); }
+    // The next install() installs these very packages, or throws Error{package}; nullopt: what the archive has.
+    void lock_to(std::optional<LockFile::Layer> locked) { locked_ = std::move(locked); }
 
     void install(Appliance& appliance, const recipes::PackagesStep& step, const std::filesystem::path& log) override;
     void add_source(Appliance& appliance, const recipes::AptSourceStep& step) override;
@@ -42,13 +40,13 @@ private:
     std::filesystem::path work_;
     Progress& progress_;
     std::stop_token stop_;
-    std::optional<PackagePins> pins_;
+    std::optional<LockFile::Layer> locked_;
     std::vector<InstalledPackage> installed_;
 };
 
 // Pure, for their tests.
 // What `apt-get install` is asked for; throws Error{package} for what is no package's name.
-[[nodiscard]] std::vector<std::string> apt_arguments(const recipes::PackagesStep& step, const PackagePins& pins);
+[[nodiscard]] std::vector<std::string> apt_arguments(const recipes::PackagesStep& step);
 // The script that carries the transaction out in the guest; the files are N.deb, as numbered by `downloads`.
 [[nodiscard]] std::string dpkg_script(const AptTransaction& transaction, const std::vector<std::string>& hold);
 // apt's extended_states after it: what came in as a dependency is marked automatic, what was asked for is not.

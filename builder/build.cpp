@@ -95,14 +95,20 @@ DiskSet finished_disks(const recipes::Recipe& recipe, const std::vector<PlannedL
         }
         files.push_back(take(sealed, i, options.work / fmt::format("disk{}-layer1.qcow2", i)));
     }
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-        const Json& of_layer = layers.at(i).record().facts;
-        if (of_layer.contains("packages")) {
-            const auto installed = installed_packages_from_json(of_layer.at("packages"));
-            disks.installed.insert(disks.installed.end(), installed.begin(), installed.end());
+    return disks;
+}
+
+LockFile lock_of(const recipes::Recipe& recipe, const std::optional<Digest>& parent,
+                 const std::vector<PlannedLayer>& plan, const LayerStack& layers)
+{
+    LockFile lock{.inputs = locked_inputs(recipe, parent)};
+    for (std::size_t i = 0; i < plan.size(); ++i) {
+        if (!plan[i].lock_name.empty()) {
+            const Json& packages = member(layers.at(i).record().facts, "packages", "a cached layer");
+            lock.layers.push_back({plan[i].lock_name, installed_packages_from_json(packages)});
         }
     }
-    return disks;
+    return lock;
 }
 
 // Over a base with disks of its own, a volume without parts is one of those, made larger.
@@ -145,7 +151,7 @@ DiskSet build(recipes::Recipe recipe, BuildOptions options, Progress& progress, 
     const ByteSize limit = cache_limit();
     LayerCache cache(options.cache);
     const std::optional<Digest> ground = options.parent ? std::optional(options.parent->manifest) : std::nullopt;
-    const std::vector<PlannedLayer> plan = plan_layers(recipe, ground);
+    const std::vector<PlannedLayer> plan = plan_layers(recipe, ground, options.lock ? &*options.lock : nullptr);
     LayerStack layers(cache, plan, ground ? ground->to_string() : std::string(), options.look_up);
     layers.find(progress, stop);
     if (layers.size() > 0) {
@@ -156,6 +162,10 @@ DiskSet build(recipes::Recipe recipe, BuildOptions options, Progress& progress, 
         Workshop(recipe, plan, layers, options, progress, stop).make_missing_layers();
     }
     DiskSet disks = finished_disks(recipe, plan, layers, options);
+    disks.lock = lock_of(recipe, ground, plan, layers);
+    if (options.lock) {
+        require_same(*options.lock, disks.lock); // whoever made the layers
+    }
     cache.evict(limit);
     return disks;
 }

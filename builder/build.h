@@ -4,6 +4,7 @@
 
 #include "builder/appliance.h"
 #include "builder/disk_set.h"
+#include "builder/lock_file.h"
 #include "core/accelerator.h"
 #include "core/digest.h"
 #include "core/error.h"
@@ -39,6 +40,7 @@ struct BuildOptions {
     std::filesystem::path logs;          // a private folder for a file a step
     bool look_up = true;                 // false: every layer is made anew
     std::optional<ParentImage> parent{}; // exactly for a recipe whose base is an AMI
+    std::optional<LockFile> lock{};      // what the build has to keep to, or Error{package}
     // Called where a step failed, with the system as it left it, still mounted.
     std::function<void(Appliance&, const Error&)> on_failed_step{};
 };

@@ -2,6 +2,7 @@
 #include "builder/debian_bootstrap.h"
 
 #include "builder/apt_failure.h"
+#include "builder/apt_output.h"
 #include "builder/bootloader.h"
 #include "builder/disk_layout.h"
 #include "builder/storage.h"
@@ -31,6 +32,22 @@ namespace
 // Of the disk, in the hook, or the tar. It can be used, or opened anew through /proc, although the user namespace's
 // root may not walk to the file's folder, and although another /tmp hides it.
 constexpr int target_descriptor = 9;
+// Of the list of what was installed, and of the pins of a lock file. Beyond those that mmdebstrap opens: it hands some
+// to dash, which knows descriptors of one digit only.
+constexpr int list_descriptor = 20;
+constexpr int pins_descriptor = 21;
+
+// apt's pins, before it chooses anything, those of the essential set included.
+constexpr std::string_view pins_hook = R"(cat /proc/self/fd/21 >"$1"/etc/apt/preferences.d/00-kiln-lock)";
+
+// Each installed package with the place and the digest of its file: apt has downloaded them by this very index. All
+// in the form of `apt-get --print-uris`.
+constexpr std::string_view list_hook = R"(set -eu
+rm -f "$1"/etc/apt/preferences.d/00-kiln-lock
+dpkg-query --admindir="$1"/var/lib/dpkg --show --showformat='${db:Status-Abbrev}${binary:Package}=${Version}\n' |
+    sed -n 's/^ii //p' |
+    APT_CONFIG=$MMDEBSTRAP_APT_CONFIG xargs --no-run-if-empty apt-get --option=Acquire::ForceHash=SHA256 --print-uris download >/proc/self/fd/20
+)";
 
 // Runs when all packages are in, with the root's folder as $1. What mmdebstrap would clean up after its hooks is
 // cleaned up here, before the copy.
@@ -96,7 +113,7 @@ std::vector<std::string> in_namespaces(const fs::path& unpacked)
     fs::create_directory(unpacked);
     return {"unshare", "--mount",      "--pid",
             "--fork",  "--kill-child", "--mount-proc",
-            "sh",      "-euc",         R"(mount --bind "$1" /tmp; shift; export TMPDIR=/tmp; exec "$@")",
+            "sh",      "-euc",         R"(mount --bind "$1" /tmp; shift; cd /; export TMPDIR=/tmp; exec "$@")",
             "sh",      unpacked};
 }
 
@@ -105,9 +122,33 @@ const std::string& recipe_suite(const recipes::Recipe& recipe)
     return std::get<recipes::BootstrapBase>(recipe.base).suite;
 }
 
+// Of a new file that begins with `content`, as the namespace's root gets it.
+FileDescriptor create_file(const fs::path& file, std::string_view content)
+{
+    write_file_durably(file, content, 0600);
+    FileDescriptor fd(::open(file.c_str(), O_RDWR | O_CLOEXEC));
+    if (!fd || ::fchmod(fd.get(), 0666) != 0) { // as the disk
+        throw system_error(errno, fmt::format("opening {}", file.native()));
+    }
+    return fd;
+}
+
+std::vector<InstalledPackage> read_list(const fs::path& file)
+{
+    std::vector<InstalledPackage> installed;
+    for (AptDownload& download : parse_print_uris(read_file(file))) {
+        installed.push_back(std::move(download.package));
+    }
+    if (installed.empty()) {
+        throw Error(ErrorKind::package, "the bootstrap did not say which packages it installed");
+    }
+    return installed;
+}
+
 // Runs mmdebstrap with `options`; `command` has the target's descriptor, and what mmdebstrap runs under.
-void bootstrap(const recipes::Recipe& recipe, const fs::path& work, Command command,
-               const std::vector<std::string>& options, Progress& progress, const std::stop_token& stop)
+std::vector<InstalledPackage> bootstrap(const recipes::Recipe& recipe, const std::optional<LockFile::Layer>& locked,
+                                        const fs::path& work, Command command, const std::vector<std::string>& options,
+                                        Progress& progress, const std::stop_token& stop)
 {
     require_program("mmdebstrap", "mmdebstrap");
     const auto& base = std::get<recipes::BootstrapBase>(recipe.base);
@@ -120,14 +161,22 @@ void bootstrap(const recipes::Recipe& recipe, const fs::path& work, Command comm
         command.argv.insert(command.argv.begin(), namespaces.begin(), namespaces.end());
         command.death_signal = SIGKILL; // unshare lets no other signal through
     }
-    command.argv.insert(command.argv.end(),
-                        {"mmdebstrap", "--mode=" + mode, "--variant=" + base.variant, "--architectures=amd64",
-                         "--components=" + join(base.components, ","),
-                         // What a killed build wrote is thrown away; durable it becomes at publishing.
-                         "--dpkgopt=force-unsafe-io", "--include=" + join(packages_to_install(recipe), ","),
-                         "--aptopt=Acquire::Languages \"none\"",
-                         "--skip=cleanup/apt,cleanup/mmdebstrap,cleanup/reproducible",
-                         "--customize-hook=" + std::string(clean_hook)});
+    command.argv.insert(
+        command.argv.end(),
+        {"mmdebstrap", "--mode=" + mode, "--variant=" + base.variant, "--architectures=amd64",
+         "--components=" + join(base.components, ","),
+         // What a killed build wrote is thrown away; durable it becomes at publishing.
+         "--dpkgopt=force-unsafe-io", "--include=" + join(packages_to_install(recipe), ","),
+         "--aptopt=Acquire::Languages \"none\"", "--skip=cleanup/apt,cleanup/mmdebstrap,cleanup/reproducible",
+         fmt::format("--customize-hook={}", list_hook), fmt::format("--customize-hook={}", clean_hook)});
+    const FileDescriptor list = create_file(work / "packages", "");
+    command.descriptors.emplace_back(list.get(), list_descriptor);
+    FileDescriptor pins;
+    if (locked) {
+        pins = create_file(work / "pins", apt_preferences(*locked));
+        command.descriptors.emplace_back(pins.get(), pins_descriptor);
+        command.argv.push_back(fmt::format("--setup-hook={}", pins_hook));
+    }
     command.argv.insert(command.argv.end(), options.begin(), options.end());
     if (!base.mirror.empty()) {
         command.argv.push_back(base.mirror);
@@ -137,6 +186,11 @@ void bootstrap(const recipes::Recipe& recipe, const fs::path& work, Command comm
         throw explain_bootstrap_failure(result.errors, recipe);
     }
     fs::remove_all(unpacked);
+    std::vector<InstalledPackage> installed = read_list(work / "packages");
+    if (locked) {
+        require_same(*locked, {locked->step, installed});
+    }
+    return installed;
 }
 
 } // namespace
@@ -176,8 +230,10 @@ Error explain_bootstrap_failure(std::string_view log_text, const recipes::Recipe
                                                      "finds names"});
 }
 
-void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const std::string& filesystem_uuid,
-                      Progress& progress, const std::stop_token& stop)
+std::vector<InstalledPackage> bootstrap_debian(const recipes::Recipe& recipe,
+                                               const std::optional<LockFile::Layer>& locked, const fs::path& disk,
+                                               const std::string& filesystem_uuid, Progress& progress,
+                                               const std::stop_token& stop)
 {
     require_program("mke2fs", "e2fsprogs");
     const Partition partition = root_partitions(recipe.root(), recipe.boot).back();
@@ -186,29 +242,32 @@ void bootstrap_debian(const recipes::Recipe& recipe, const fs::path& disk, const
     if (!fd || ::fchmod(fd.get(), 0666) != 0) {
         throw system_error(errno, fmt::format("opening {}", disk.native()));
     }
-    bootstrap(recipe, disk.parent_path(),
-              {.environment = {{"KILN_UUID", filesystem_uuid},
-                               {"KILN_OFFSET", std::to_string(partition.offset().bytes())},
-                               {"KILN_KIB", std::to_string(partition.size().bytes() / 1024)}},
-               .descriptors = {{fd.get(), target_descriptor}}},
-              {"--skip=cleanup/run,cleanup/tmp", "--customize-hook=" + std::string(copy_hook), recipe_suite(recipe),
-               "/dev/null"},
-              progress, stop);
+    auto installed = bootstrap(recipe, locked, disk.parent_path(),
+                               {.environment = {{"KILN_UUID", filesystem_uuid},
+                                                {"KILN_OFFSET", std::to_string(partition.offset().bytes())},
+                                                {"KILN_KIB", std::to_string(partition.size().bytes() / 1024)}},
+                                .descriptors = {{fd.get(), target_descriptor}}},
+                               {"--skip=cleanup/run,cleanup/tmp", "--customize-hook=" + std::string(copy_hook),
+                                recipe_suite(recipe), "/dev/null"},
+                               progress, stop);
     ::fchmod(fd.get(), 0600);
+    return installed;
 }
 
-void bootstrap_debian_tar(const recipes::Recipe& recipe, const fs::path& tar, Progress& progress,
-                          const std::stop_token& stop)
+std::vector<InstalledPackage> bootstrap_debian_tar(const recipes::Recipe& recipe,
+                                                   const std::optional<LockFile::Layer>& locked, const fs::path& tar,
+                                                   Progress& progress, const std::stop_token& stop)
 {
     FileDescriptor fd(::open(tar.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd) {
         throw system_error(errno, fmt::format("creating {}", tar.native()));
     }
-    bootstrap(recipe, tar.parent_path(),
-              {.argv = {"sh", "-euc", fmt::format(R"(exec "$@" >&{})", target_descriptor), "sh"},
-               .descriptors = {{fd.get(), target_descriptor}}},
-              {"--format=tar", recipe_suite(recipe), "-"}, progress, stop);
+    auto installed = bootstrap(recipe, locked, tar.parent_path(),
+                               {.argv = {"sh", "-euc", fmt::format(R"(exec "$@" >&{})", target_descriptor), "sh"},
+                                .descriptors = {{fd.get(), target_descriptor}}},
+                               {"--format=tar", recipe_suite(recipe), "-"}, progress, stop);
     fd.close();
+    return installed;
 }
 
 } // namespace kiln::builder

@@ -2,7 +2,7 @@
 // What a build or a sealed snapshot yields: finished disk layers and what was read from them.
 #pragma once
 
-#include "builder/installed_package.h"
+#include "builder/lock_file.h"
 #include "core/byte_size.h"
 #include "core/digest.h"
 
@@ -59,7 +59,7 @@ struct Volume {
 struct DiskSet {
     std::vector<Volume> volumes; // the root volume first
     Software software;
-    std::vector<InstalledPackage> installed{}; // by the build's own steps, with what is known of their files
+    LockFile lock{}; // of the build: its inputs, and what its own layers installed
 };
 
 } // namespace kiln::builder

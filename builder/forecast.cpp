@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/forecast.h"
 
+#include "builder/layer_stack.h"
 #include "core/text.h"
 
 #include <fmt/format.h>
@@ -72,9 +73,7 @@ std::optional<std::chrono::milliseconds> find_cost(const std::vector<LayerRecord
 
 std::vector<LayerForecast> forecast(LayerCache& cache, const std::vector<PlannedLayer>& plan, const std::string& ground)
 {
-    std::vector<Digest> ids;
-    std::ranges::transform(plan, std::back_inserter(ids), &PlannedLayer::id);
-    const std::vector<CachedLayer> chain = cache.find_chain(ids, ground);
+    const std::vector<CachedLayer> chain = cache.find_chain(wanted_layers(plan), ground);
     const std::vector<LayerRecord> records = cache.records();
     std::vector<LayerForecast> forecasts;
     for (std::size_t i = 0; i < plan.size(); ++i) {

@@ -118,11 +118,12 @@ LayerCache::LayerCache(fs::path folder) : folder_(std::move(folder))
     WorkFolder::sweep_abandoned(folder_ / "staging");
 }
 
-std::vector<CachedLayer> LayerCache::find_chain(const std::vector<Digest>& ids, const std::string& below)
+std::vector<CachedLayer> LayerCache::find_chain(const std::vector<WantedLayer>& wanted, const std::string& below)
 {
     std::vector<Entry> entries = entries_of(folder_ / "layers");
     std::ranges::sort(entries, std::ranges::greater(), &Entry::used);
-    const auto find_layer = [&](const Digest& id, const std::string& ground) -> std::optional<CachedLayer> {
+    const auto find_layer = [&](const Digest& id, const auto& fits,
+                                const std::string& ground) -> std::optional<CachedLayer> {
         for (const Entry& entry : entries) {
             if (!entry.folder.filename().native().starts_with(id.hex())) {
                 continue;
@@ -130,7 +131,7 @@ std::vector<CachedLayer> LayerCache::find_chain(const std::vector<Digest>& ids, 
             FileDescriptor in_use = lock_folder(entry.folder, LOCK_SH);
             try {
                 LayerRecord record = record_from(read_file(entry.folder / record_name));
-                if (in_use && record.below == ground) {
+                if (in_use && record.below == ground && (!fits || fits(record))) {
                     return CachedLayer(std::move(record), entry.folder, std::move(in_use));
                 }
             } catch (const Error&) { // being removed, or written by another version: as if it were not there
@@ -139,8 +140,11 @@ std::vector<CachedLayer> LayerCache::find_chain(const std::vector<Digest>& ids, 
         return std::nullopt;
     };
     std::vector<CachedLayer> chain;
-    for (const Digest& id : ids) {
-        auto layer = find_layer(id, chain.empty() ? below : chain.back().record().instance);
+    for (const WantedLayer& next : wanted) {
+        std::optional<CachedLayer> layer;
+        for (auto id = next.ids.begin(); id != next.ids.end() && !layer; ++id) {
+            layer = find_layer(*id, next.fits, chain.empty() ? below : chain.back().record().instance);
+        }
         if (!layer) {
             break;
         }

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,12 @@ struct LayerRecord {
     Json inputs;                       // what the id was made of, but the layer below
     Json facts;                        // what later layers and the manifest need to know of it
     std::chrono::milliseconds took{0}; // to make it
+};
+
+// What would do at one place of a chain.
+struct WantedLayer {
+    std::vector<Digest> ids{};                      // one of them, the first one first
+    std::function<bool(const LayerRecord&)> fits{}; // and this says so of it, where it is set
 };
 
 // A layer in use: it is not removed as long as this lives.
@@ -51,9 +58,9 @@ public:
     // `folder` is made when it is missing; its parent's file system holds the work folders too.
     explicit LayerCache(std::filesystem::path folder);
 
-    // The longest run of layers, lowest first, with these ids, over `below`; where an id has several, the
-    // newest. Marks them as used now.
-    [[nodiscard]] std::vector<CachedLayer> find_chain(const std::vector<Digest>& ids, const std::string& below);
+    // The longest run of layers, lowest first, that are wanted, over `below`; where an id has several that fit,
+    // the newest. Marks them as used now.
+    [[nodiscard]] std::vector<CachedLayer> find_chain(const std::vector<WantedLayer>& wanted, const std::string& below);
 
     // The records of all layers, the last used first.
     [[nodiscard]] std::vector<LayerRecord> records() const;

@@ -10,6 +10,33 @@
 namespace kiln::builder
 {
 namespace fs = std::filesystem;
+namespace
+{
+
+bool has_packages(const LayerRecord& record, const LockFile::Layer& locked)
+{
+    const auto packages = record.facts.find("packages");
+    return packages != record.facts.end() &&
+           differences(locked, {locked.step, installed_packages_from_json(*packages)}).empty();
+}
+
+} // namespace
+
+std::vector<WantedLayer> wanted_layers(const std::vector<PlannedLayer>& plan)
+{
+    std::vector<WantedLayer> wanted;
+    for (const PlannedLayer& layer : plan) {
+        WantedLayer next{.ids = {layer.id}};
+        if (layer.id_without_lock) {
+            next.ids.push_back(*layer.id_without_lock);
+        }
+        if (layer.locked) {
+            next.fits = [locked = *layer.locked](const LayerRecord& record) { return has_packages(record, locked); };
+        }
+        wanted.push_back(std::move(next));
+    }
+    return wanted;
+}
 
 LayerStack::LayerStack(LayerCache& cache, const std::vector<PlannedLayer>& plan, std::string ground, bool look_up)
     : cache_(cache), plan_(plan), ground_(std::move(ground)), look_up_(look_up)
@@ -21,11 +48,10 @@ void LayerStack::find(Progress& progress, const std::stop_token& stop)
     if (!look_up_) {
         return;
     }
-    std::vector<Digest> ids;
-    std::ranges::transform(plan_, std::back_inserter(ids), &PlannedLayer::id);
+    const std::vector<WantedLayer> wanted = wanted_layers(plan_);
     for (bool told = false;;) {
         throw_if_interrupted(stop);
-        layers_ = cache_.find_chain(ids, ground_);
+        layers_ = cache_.find_chain(wanted, ground_);
         if (complete()) {
             return;
         }
@@ -34,7 +60,7 @@ void LayerStack::find(Progress& progress, const std::stop_token& stop)
         if (making_) {
             // Whoever had it may have stored it just before.
             const std::size_t found = size();
-            layers_ = cache_.find_chain(ids, ground_);
+            layers_ = cache_.find_chain(wanted, ground_);
             if (size() == found) {
                 return;
             }

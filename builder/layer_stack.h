@@ -13,6 +13,9 @@
 namespace kiln::builder
 {
 
+// A layer that an earlier build made without a lock file does as well, when its packages are the locked ones.
+[[nodiscard]] std::vector<WantedLayer> wanted_layers(const std::vector<PlannedLayer>& plan);
+
 class LayerStack
 {
 public:

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <regex>
 
 namespace kiln::builder
 {
@@ -17,42 +19,22 @@ namespace
 
 constexpr std::int64_t format_version = 1;
 constexpr ByteSize largest_lock_file = mebibytes(16);
+constexpr std::size_t longest_word = 200;
+
+std::string name_of(const recipes::AmiBase& base)
+{
+    return fmt::format("ami {}", base.reference);
+}
 
 using ByName = std::map<std::string, const InstalledPackage*>;
 
-ByName by_name(const LockFile::Layer* layer)
+ByName by_name(const LockFile::Layer& layer)
 {
     ByName packages;
-    if (layer != nullptr) {
-        for (const InstalledPackage& package : layer->packages) {
-            packages[package.name + ":" + package.architecture] = &package;
-        }
+    for (const InstalledPackage& package : layer.packages) {
+        packages[package.name + ":" + package.architecture] = &package;
     }
     return packages;
-}
-
-void compare_packages(const std::string& step, const ByName& locked, const ByName& built,
-                      std::vector<std::string>& lines)
-{
-    for (const auto& [key, package] : locked) {
-        const auto other = built.find(key);
-        if (other == built.end()) {
-            lines.push_back(fmt::format("{}: {} {} is locked, the build does not install it", step, package->name,
-                                        package->version));
-        } else if (other->second->version != package->version) {
-            lines.push_back(fmt::format("{}: {} {} is locked, the build has {}", step, package->name, package->version,
-                                        other->second->version));
-        } else if (package->sha256 && other->second->sha256 && package->sha256 != other->second->sha256) {
-            lines.push_back(
-                fmt::format("{}: {} {} has another digest than the locked one", step, package->name, package->version));
-        }
-    }
-    for (const auto& [key, package] : built) {
-        if (!locked.contains(key)) {
-            lines.push_back(
-                fmt::format("{}: {} {} is installed and not locked", step, package->name, package->version));
-        }
-    }
 }
 
 void compare_inputs(const LockFile& locked, const LockFile& built, std::vector<std::string>& lines)
@@ -72,12 +54,45 @@ void compare_inputs(const LockFile& locked, const LockFile& built, std::vector<s
     }
 }
 
+// The names and versions go into apt's configuration, where a line's end would begin another setting.
+void require_packages(const std::vector<InstalledPackage>& packages, std::string_view file)
+{
+    static const std::regex name("[a-z0-9][a-z0-9+.-]*");
+    static const std::regex version("[A-Za-z0-9][A-Za-z0-9.+~:-]*");
+    for (const InstalledPackage& package : packages) {
+        if (package.name.size() > longest_word || package.version.size() > longest_word ||
+            !std::regex_match(package.name, name) || !std::regex_match(package.version, version)) {
+            throw Error(ErrorKind::io, fmt::format(R"({}: "{}" in version "{}" is no package)", file,
+                                                   printable(package.name.substr(0, longest_word), false),
+                                                   printable(package.version.substr(0, longest_word), false)));
+        }
+    }
+}
+
+void throw_for(const std::vector<std::string>& lines)
+{
+    if (!lines.empty()) {
+        throw Error(ErrorKind::package,
+                    printable(fmt::format("the build is not what its lock file says:\n  {}", join(lines, "\n  "))),
+                    "`kiln build RECIPE --lock` renews the lock file, with --no-cache from what the archives have now");
+    }
+}
+
 } // namespace
 
 const LockFile::Layer* LockFile::find(std::string_view step) const
 {
     const auto found = std::ranges::find(layers, step, &Layer::step);
     return found != layers.end() ? &*found : nullptr;
+}
+
+std::vector<InstalledPackage> LockFile::packages() const
+{
+    std::vector<InstalledPackage> all;
+    for (const Layer& layer : layers) {
+        all.insert(all.end(), layer.packages.begin(), layer.packages.end());
+    }
+    return all;
 }
 
 fs::path lock_file_of(const fs::path& recipe)
@@ -97,7 +112,7 @@ std::map<std::string, Digest> locked_inputs(const recipes::Recipe& recipe, const
         inputs.insert_or_assign(input.name, input.digest);
     }
     if (const auto* ami = std::get_if<recipes::AmiBase>(&recipe.base); ami != nullptr && parent) {
-        inputs.insert_or_assign(fmt::format("ami {}", ami->reference), *parent);
+        inputs.insert_or_assign(name_of(*ami), *parent);
     }
     if (const auto* disk = std::get_if<recipes::DiskBase>(&recipe.base)) {
         inputs.insert_or_assign("base.disk", disk->sha256);
@@ -108,7 +123,14 @@ std::map<std::string, Digest> locked_inputs(const recipes::Recipe& recipe, const
     return inputs;
 }
 
-std::string to_text(const LockFile& lock)
+std::optional<Digest> locked_parent(const LockFile& lock, const recipes::Recipe& recipe)
+{
+    const auto* base = std::get_if<recipes::AmiBase>(&recipe.base);
+    const auto found = base != nullptr ? lock.inputs.find(name_of(*base)) : lock.inputs.end();
+    return found != lock.inputs.end() ? std::optional(found->second) : std::nullopt;
+}
+
+Json to_json(const LockFile& lock)
 {
     Json inputs = Json::object();
     for (const auto& [name, digest] : lock.inputs) {
@@ -118,13 +140,16 @@ std::string to_text(const LockFile& lock)
     for (const LockFile::Layer& layer : lock.layers) {
         layers.push_back({{"step", layer.step}, {"packages", to_json(layer.packages)}});
     }
-    const Json document = {{"kiln_lock", format_version}, {"inputs", inputs}, {"layers", layers}};
-    return document.dump(2) + "\n";
+    return {{"kiln_lock", format_version}, {"inputs", std::move(inputs)}, {"layers", std::move(layers)}};
 }
 
-LockFile parse_lock_file(std::string_view text, std::string_view file)
+std::string to_text(const LockFile& lock)
 {
-    const Json document = parse_json(text, file);
+    return to_json(lock).dump(2) + "\n";
+}
+
+LockFile lock_file_from_json(const Json& document, std::string_view file)
+{
     if (integer_member(document, "kiln_lock", file) != format_version) {
         throw Error(ErrorKind::io, fmt::format("{} is a lock file of another version", file),
                     "renew it with `kiln build --lock`");
@@ -145,8 +170,14 @@ LockFile parse_lock_file(std::string_view text, std::string_view file)
     for (const Json& layer : layers) {
         lock.layers.push_back(
             {string_member(layer, "step", file), installed_packages_from_json(member(layer, "packages", file))});
+        require_packages(lock.layers.back().packages, file);
     }
     return lock;
+}
+
+LockFile parse_lock_file(std::string_view text, std::string_view file)
+{
+    return lock_file_from_json(parse_json(text, file), file);
 }
 
 std::optional<LockFile> find_lock_file(const fs::path& file)
@@ -162,13 +193,38 @@ void save_lock_file(const LockFile& lock, const fs::path& file)
     write_file_durably(file, to_text(lock), 0644);
 }
 
-PackagePins pins_of(const LockFile::Layer& layer)
+std::string apt_preferences(const LockFile::Layer& layer)
 {
-    PackagePins pins;
+    std::string text;
     for (const InstalledPackage& package : layer.packages) {
-        pins[package.name] = package.version;
+        text += fmt::format("Package: {}\nPin: version {}\nPin-Priority: 1001\n\n", package.name, package.version);
     }
-    return pins;
+    return text;
+}
+
+std::vector<std::string> differences(const LockFile::Layer& locked, const LockFile::Layer& built)
+{
+    std::vector<std::string> lines;
+    const ByName theirs = by_name(built);
+    const ByName ours = by_name(locked);
+    for (const auto& [key, package] : ours) {
+        const std::string of = fmt::format("{}: {} {}", locked.step, package->name, package->version);
+        const auto other = theirs.find(key);
+        if (other == theirs.end()) {
+            lines.push_back(of + " is locked, the build does not install it");
+        } else if (other->second->version != package->version) {
+            lines.push_back(fmt::format("{} is locked, the build has {}", of, other->second->version));
+        } else if (package->sha256 && other->second->sha256 && package->sha256 != other->second->sha256) {
+            lines.push_back(of + " has another digest than the locked one");
+        }
+    }
+    for (const auto& [key, package] : theirs) {
+        if (!ours.contains(key)) {
+            lines.push_back(
+                fmt::format("{}: {} {} is installed and not locked", locked.step, package->name, package->version));
+        }
+    }
+    return lines;
 }
 
 std::vector<std::string> differences(const LockFile& locked, const LockFile& built)
@@ -176,24 +232,28 @@ std::vector<std::string> differences(const LockFile& locked, const LockFile& bui
     std::vector<std::string> lines;
     compare_inputs(locked, built, lines);
     for (const LockFile::Layer& layer : locked.layers) {
-        compare_packages(layer.step, by_name(&layer), by_name(built.find(layer.step)), lines);
+        if (const LockFile::Layer* other = built.find(layer.step)) {
+            std::ranges::move(differences(layer, *other), std::back_inserter(lines));
+        } else {
+            lines.push_back(layer.step + " is locked, the recipe installs no packages there");
+        }
     }
     for (const LockFile::Layer& layer : built.layers) {
         if (locked.find(layer.step) == nullptr) {
-            compare_packages(layer.step, {}, by_name(&layer), lines);
+            lines.push_back(layer.step + " installs packages and is not locked");
         }
     }
     return lines;
 }
 
-void require_same(const LockFile& locked, const LockFile& built, const fs::path& file)
+void require_same(const LockFile::Layer& locked, const LockFile::Layer& built)
 {
-    const std::vector<std::string> lines = differences(locked, built);
-    if (!lines.empty()) {
-        throw Error(ErrorKind::package,
-                    printable(fmt::format("the build is not what {} says:\n  {}", file.native(), join(lines, "\n  "))),
-                    "`kiln build --lock` renews the lock file");
-    }
+    throw_for(differences(locked, built));
+}
+
+void require_same(const LockFile& locked, const LockFile& built)
+{
+    throw_for(differences(locked, built));
 }
 
 } // namespace kiln::builder

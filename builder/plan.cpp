@@ -15,7 +15,7 @@ namespace
 {
 
 // Raised when the same inputs come to mean another content.
-constexpr int bootstrap_format = 3;
+constexpr int bootstrap_format = 4; // with its packages on record
 constexpr int rootfs_format = 1;
 constexpr int disk_format = 1;
 constexpr int boot_format = 2;
@@ -30,28 +30,63 @@ std::string_view name_of(Kind kind)
     return names.at(static_cast<std::size_t>(kind));
 }
 
+// Where the files came from decides nothing.
+Json locked_versions(const LockFile::Layer& layer)
+{
+    Json versions = Json::object();
+    for (const InstalledPackage& package : layer.packages) {
+        versions[fmt::format("{}:{}", package.name, package.architecture)] = {
+            {"version", package.version}, {"sha256", package.sha256 ? Json(package.sha256->hex()) : Json()}};
+    }
+    return versions;
+}
+
 class Layers
 {
 public:
-    explicit Layers(const std::optional<Digest>& ground) : below_(ground ? Json(ground->to_string()) : Json(nullptr)) {}
+    Layers(const std::optional<Digest>& ground, const LockFile* lock)
+        : below_(ground ? Json(ground->to_string()) : Json(nullptr)), below_without_lock_(below_), lock_(lock)
+    {
+    }
 
-    void add(Kind kind, std::string title, int format, Json inputs)
+    // `lock_name` where it installs packages.
+    void add(Kind kind, std::string title, int format, Json inputs, std::string_view lock_name = {})
     {
         inputs["kind"] = name_of(kind);
         inputs["format"] = format;
-        const Digest id = digest_of(canonical_json({{"inputs", inputs}, {"below", below_}}));
-        below_ = id.to_string();
-        layers_.push_back({kind, std::move(title), std::nullopt, std::move(inputs), id});
+        const Digest without_lock = id_over(below_without_lock_, inputs);
+        const LockFile::Layer* locked = lock_ != nullptr && !lock_name.empty() ? lock_->find(lock_name) : nullptr;
+        if (locked != nullptr) {
+            inputs["locked"] = locked_versions(*locked);
+        }
+        const Digest id = id_over(below_, inputs);
+        layers_.push_back({.kind = kind,
+                           .title = std::move(title),
+                           .step = std::nullopt,
+                           .inputs = std::move(inputs),
+                           .id = id,
+                           .lock_name = std::string(lock_name),
+                           .locked = locked != nullptr ? std::optional(*locked) : std::nullopt,
+                           .id_without_lock = id == without_lock ? std::nullopt : std::optional(without_lock)});
     }
-    void add_step(const recipes::Step& step)
+    void add_step(const recipes::Step& step, std::string_view lock_name = {})
     {
-        add(Kind::step, recipes::title_of(step), step_format, {{"step", recipes::to_json(step)}});
+        add(Kind::step, recipes::title_of(step), step_format, {{"step", recipes::to_json(step)}}, lock_name);
         layers_.back().step = step;
     }
     std::vector<PlannedLayer> take() { return std::move(layers_); }
 
 private:
+    static Digest id_over(Json& below, const Json& inputs)
+    {
+        Digest id = digest_of(canonical_json({{"inputs", inputs}, {"below", below}}));
+        below = id.to_string();
+        return id;
+    }
+
     Json below_;
+    Json below_without_lock_;
+    const LockFile* lock_;
     std::vector<PlannedLayer> layers_;
 };
 
@@ -85,7 +120,8 @@ struct AddBase {
                     {"architecture", recipe.architecture},
                     {"packages", packages_to_install(recipe)},
                     {"firmware", recipe.boot.firmware},
-                    {"root", recipes::to_json(recipe.root())}});
+                    {"root", recipes::to_json(recipe.root())}},
+                   lock_name_of_bootstrap);
         add_boot();
     }
     void operator()(const recipes::RootfsBase& base) const
@@ -129,7 +165,8 @@ private:
     void add_packages(std::vector<std::string> packages) const
     {
         if (!packages.empty()) {
-            layers.add_step({.action = recipes::PackagesStep{.add = std::move(packages)}, .file = recipe.file});
+            layers.add_step({.action = recipes::PackagesStep{.add = std::move(packages)}, .file = recipe.file},
+                            lock_name_of_packages);
         }
     }
     // To a system that boots.
@@ -141,14 +178,29 @@ private:
     }
 };
 
+// What is known by now of the build's own lock file: that the packages will be the locked ones is assumed.
+LockFile before_the_build(const recipes::Recipe& recipe, const std::optional<Digest>& parent,
+                          const std::vector<PlannedLayer>& plan)
+{
+    LockFile known{.inputs = locked_inputs(recipe, parent)};
+    for (const PlannedLayer& layer : plan) {
+        if (!layer.lock_name.empty()) {
+            known.layers.push_back(layer.locked.value_or(LockFile::Layer{.step = layer.lock_name}));
+        }
+    }
+    return known;
+}
+
 } // namespace
 
-std::vector<PlannedLayer> plan_layers(const recipes::Recipe& recipe, const std::optional<Digest>& parent)
+std::vector<PlannedLayer> plan_layers(const recipes::Recipe& recipe, const std::optional<Digest>& parent,
+                                      const LockFile* lock)
 {
-    Layers layers(parent);
+    Layers layers(parent, lock);
     std::visit(AddBase{layers, recipe}, recipe.base);
-    for (const recipes::Step& step : recipe.steps) {
-        layers.add_step(step);
+    for (std::size_t i = 0; i < recipe.steps.size(); ++i) {
+        const bool installs = std::holds_alternative<recipes::PackagesStep>(recipe.steps[i].action);
+        layers.add_step(recipe.steps[i], installs ? lock_name_of_step(i) : std::string());
     }
     Json validations = Json::array();
     for (const recipes::Step& validation : recipe.validations) {
@@ -156,7 +208,11 @@ std::vector<PlannedLayer> plan_layers(const recipes::Recipe& recipe, const std::
     }
     layers.add(Kind::seal, "seal and inspect", seal_format,
                {{"keep", recipe.keep}, {"validations", std::move(validations)}});
-    return layers.take();
+    std::vector<PlannedLayer> plan = layers.take();
+    if (lock != nullptr) {
+        require_same(*lock, before_the_build(recipe, parent, plan));
+    }
+    return plan;
 }
 
 } // namespace kiln::builder

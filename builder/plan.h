@@ -3,6 +3,7 @@
 // decides its content. Pure: nothing is looked up or run.
 #pragma once
 
+#include "builder/lock_file.h"
 #include "core/digest.h"
 #include "core/json.h"
 #include "recipes/recipe.h"
@@ -30,9 +31,15 @@ struct PlannedLayer {
     std::optional<recipes::Step> step{}; // of Kind::step
     Json inputs;                         // what decides the content, but the layers below
     Digest id;                           // of the inputs and the layer below's id
+
+    std::string lock_name{};                 // of one that installs packages: what a lock file calls it
+    std::optional<LockFile::Layer> locked{}; // its packages, where there is a lock file; they are among the inputs
+    std::optional<Digest> id_without_lock{}; // where that is another one
 };
 
-// `parent` is the manifest's digest of the AMI that the recipe starts from, where it does.
-[[nodiscard]] std::vector<PlannedLayer> plan_layers(const recipes::Recipe& recipe, const std::optional<Digest>& parent);
+// `parent` is the manifest's digest of the AMI that the recipe starts from, where it does. With a `lock`, throws
+// Error{package} when the recipe, its files or its parent are not those that were locked.
+[[nodiscard]] std::vector<PlannedLayer> plan_layers(const recipes::Recipe& recipe, const std::optional<Digest>& parent,
+                                                    const LockFile* lock = nullptr);
 
 } // namespace kiln::builder

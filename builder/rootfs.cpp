@@ -33,21 +33,24 @@ void write_rootfs_tar(const recipes::RootfsBase& base, const fs::path& tar, cons
     write_safe_tar(copy, tar, {.whole_system = true});
 }
 
-void fill_root(Appliance& appliance, const recipes::Recipe& recipe, const fs::path& work, Progress& progress,
-               const std::stop_token& stop)
+std::vector<InstalledPackage> fill_root(Appliance& appliance, const recipes::Recipe& recipe,
+                                        const std::optional<LockFile::Layer>& locked, const fs::path& work,
+                                        Progress& progress, const std::stop_token& stop)
 {
+    std::vector<InstalledPackage> installed;
     const WorkFolder folder(work, "root");
     const fs::path tar = folder.path() / "root.tar";
     if (const auto* rootfs = std::get_if<recipes::RootfsBase>(&recipe.base)) {
         progress.detail("checking every member of the root file system");
         write_rootfs_tar(*rootfs, tar, stop);
     } else {
-        bootstrap_debian_tar(recipe, tar, progress, stop);
+        installed = bootstrap_debian_tar(recipe, locked, tar, progress, stop);
     }
     create_root(appliance, recipe, {.first_disk = 0, .root_is_filled = false});
     appliance.mount(filesystem_places(recipe).front().device, "/");
     progress.detail("unpacking it");
     appliance.unpack_tar(tar, "/");
+    return installed;
 }
 
 } // namespace kiln::builder

@@ -3,11 +3,14 @@
 #pragma once
 
 #include "builder/appliance.h"
+#include "builder/lock_file.h"
 #include "core/progress.h"
 #include "recipes/recipe.h"
 
 #include <filesystem>
+#include <optional>
 #include <stop_token>
+#include <vector>
 
 namespace kiln::builder
 {
@@ -18,8 +21,11 @@ namespace kiln::builder
 void write_rootfs_tar(const recipes::RootfsBase& base, const std::filesystem::path& tar, const std::stop_token& stop);
 
 // Partitions the root volume, the appliance's first disk, and unpacks there what the recipe's base holds. `work` is
-// the build's own folder. Mounts the root, and nothing else. Throws also what bootstrap_debian() throws.
-void fill_root(Appliance& appliance, const recipes::Recipe& recipe, const std::filesystem::path& work,
-               Progress& progress, const std::stop_token& stop);
+// the build's own folder. Mounts the root, and nothing else. Returns what a bootstrap installed, `locked` as there;
+// throws also what bootstrap_debian() throws.
+[[nodiscard]] std::vector<InstalledPackage> fill_root(Appliance& appliance, const recipes::Recipe& recipe,
+                                                      const std::optional<LockFile::Layer>& locked,
+                                                      const std::filesystem::path& work, Progress& progress,
+                                                      const std::stop_token& stop);
 
 } // namespace kiln::builder

@@ -161,7 +161,7 @@ void Workshop::bootstrap()
     progress_.stage(plan_.front().title);
     raw_ = options_.work / "root.raw";
     create_sparse_file(*raw_, recipe_.root().size);
-    bootstrap_debian(recipe_, *raw_, random_uuid(), progress_, stop_);
+    base_packages_ = bootstrap_debian(recipe_, plan_.front().locked, *raw_, random_uuid(), progress_, stop_);
     base_took_ = since(begun);
     // Compressed beside what follows, which only reads it.
     compression_.emplace(*raw_, options_.work / "base.qcow2", stop_);
@@ -181,7 +181,8 @@ void Workshop::import()
 void Workshop::store_base()
 {
     const Digest digest = compression_->finish();
-    layers_.add({options_.work / "base.qcow2"}, {{"digests", Json::array({digest.to_string()})}}, base_took_);
+    layers_.add({options_.work / "base.qcow2"},
+                {{"digests", Json::array({digest.to_string()})}, {"packages", to_json(base_packages_)}}, base_took_);
     compression_.reset();
 }
 
@@ -206,7 +207,7 @@ void Workshop::carry_out(std::size_t index, Appliance& appliance)
     const StorageSite site{.first_disk = first_own_disk(), .root_is_filled = raw_.has_value() || index > 0};
     switch (layer.kind) {
     case Kind::rootfs:
-        fill_root(appliance, recipe_, options_.work, progress_, stop_);
+        installed_ = fill_root(appliance, recipe_, layer.locked, options_.work, progress_, stop_);
         break;
     case Kind::boot:
         make_bootable(appliance, site);
@@ -217,7 +218,9 @@ void Workshop::carry_out(std::size_t index, Appliance& appliance)
         break;
     case Kind::step:
         mount(index, appliance);
+        installer_.lock_to(layer.locked);
         apply(*layer.step, options_.logs / fmt::format("{:02}.log", index + 1), appliance);
+        installed_ = installer_.installed();
         break;
     case Kind::bootstrap:
     case Kind::disk:
@@ -259,8 +262,8 @@ void Workshop::make(std::size_t index, Appliance& appliance, BlockServer& server
         store_base();
     }
     Json facts = Json::object();
-    if (plan_[index].step && std::holds_alternative<recipes::PackagesStep>(plan_[index].step->action)) {
-        facts["packages"] = to_json(installer_.installed());
+    if (!plan_[index].lock_name.empty()) {
+        facts["packages"] = to_json(installed_);
     }
     layers_.add(files, std::move(facts), since(begun));
 }

@@ -65,6 +65,8 @@ private:
     std::size_t disks_ = 0;
     std::optional<std::filesystem::path> raw_; // the root disk with a base that this build made
     std::chrono::milliseconds base_took_{0};
+    std::vector<InstalledPackage> base_packages_; // of that disk
+    std::vector<InstalledPackage> installed_;     // by the layer that is being made
     std::optional<Compression> compression_;
 };
 

@@ -187,6 +187,26 @@ void Layout::add_to_index(const Descriptor& manifest, std::string_view artifact_
     write_file_durably(folder_ / "index.json", canonical_json(index));
 }
 
+std::vector<Layout::Entry> Layout::find_all(std::string_view artifact_type) const
+{
+    std::vector<Entry> found;
+    const Json index = load_index();
+    for (const Json& entry : index["manifests"]) {
+        const auto digest = Digest::parse(text_of(entry, "digest"));
+        if (!digest || text_of(entry, "artifactType") != artifact_type) {
+            continue;
+        }
+        found.push_back({*digest, {}});
+        if (const auto annotations = entry.find("annotations");
+            annotations != entry.end() && annotations->is_object()) {
+            for (const auto& [name, value] : annotations->items()) {
+                found.back().annotations.emplace(name, value.is_string() ? value.get<std::string>() : std::string());
+            }
+        }
+    }
+    return found;
+}
+
 std::vector<Digest> Layout::find_attached(const Digest& manifest, std::string_view artifact_type) const
 {
     std::vector<Digest> found;

@@ -8,6 +8,8 @@
 #include "core/json.h"
 
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +22,8 @@ inline constexpr std::string_view disk_layer_type = "application/vnd.kiln.disk.l
 inline constexpr std::string_view signature_artifact_type = "application/vnd.kiln.signature.v1+json";
 inline constexpr std::string_view sbom_artifact_type = "application/spdx+json";              // SPDX 2.3
 inline constexpr std::string_view provenance_artifact_type = "application/vnd.in-toto+json"; // SLSA v1
+inline constexpr std::string_view lock_artifact_type = "application/vnd.kiln.lock.v1+json";  // RECIPE.lock.json
+inline constexpr std::string_view component_artifact_type = "application/vnd.kiln.component.v1+toml"; // and its text's
 inline constexpr std::string_view dsse_type = "application/vnd.dsse.envelope.v1+json";
 inline constexpr std::string_view oci_manifest_type = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::string_view oci_empty_type = "application/vnd.oci.empty.v1+json";
@@ -59,6 +63,11 @@ struct AttachedOciManifest {
 };
 [[nodiscard]] AttachedOciManifest parse_attached_oci_manifest(std::string_view bytes, std::string_view artifact_type);
 
+// The OCI manifest of a recipe's component, whose TOML is `document`; and what such a manifest names. Throws
+// Error{untrusted}.
+[[nodiscard]] std::string component_oci_manifest(const Descriptor& document);
+[[nodiscard]] Descriptor parse_component_oci_manifest(std::string_view bytes);
+
 // An OCI image layout folder. Safe for many readers and writers at once; callers that change the
 // index hold the region's lock.
 class Layout
@@ -81,6 +90,12 @@ public:
     // Adds a manifest to index.json, with annotations (string to string). Idempotent. An older entry
     // with the same reference name loses that name, as the OCI tools have it.
     void add_to_index(const Descriptor& manifest, std::string_view artifact_type, const Json& annotations) const;
+    // The index entries of that type, with their annotations, as strings; unverified, like all of an index.
+    struct Entry {
+        Digest manifest;
+        std::map<std::string, std::string, std::less<>> annotations;
+    };
+    [[nodiscard]] std::vector<Entry> find_all(std::string_view artifact_type) const;
     // The digests of the manifests of `artifact_type` whose subject is `manifest`; a damaged one that the
     // index gives this subject is among them, so that the caller meets the damage.
     [[nodiscard]] std::vector<Digest> find_attached(const Digest& manifest, std::string_view artifact_type) const;

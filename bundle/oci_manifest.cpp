@@ -63,6 +63,28 @@ void skip_annotations(ObjectReader& reader)
     static_cast<void>(reader.object("annotations"));
 }
 
+Descriptor empty_config()
+{
+    return {std::string(oci_empty_type), digest_of(oci_empty_blob), ByteSize(oci_empty_blob.size())};
+}
+
+Descriptor read_empty_config(ObjectReader& reader)
+{
+    Descriptor config = read_descriptor(reader.object("config"), oci_empty_type);
+    if (config.digest != digest_of(oci_empty_blob)) {
+        reader.refuse("config", "is not the empty blob");
+    }
+    return config;
+}
+
+Descriptor read_only_layer(ObjectReader& reader, std::string_view media_type, std::string_view what)
+{
+    if (reader.array("layers", 1).size() != 1) {
+        reader.refuse("layers", fmt::format("does not have exactly one {}", what));
+    }
+    return read_descriptor(reader.element("layers", 0), media_type);
+}
+
 // Each layer once, in the order of the devices and bottom first.
 Json layers_of(const Manifest& manifest)
 {
@@ -97,11 +119,10 @@ std::string ami_oci_manifest(const Manifest& manifest, const Descriptor& config)
 
 std::string attached_oci_manifest(std::string_view artifact_type, const Descriptor& envelope, const Descriptor& subject)
 {
-    const Descriptor empty{std::string(oci_empty_type), digest_of(oci_empty_blob), ByteSize(oci_empty_blob.size())};
     return canonical_json({{"schemaVersion", 2},
                            {"mediaType", oci_manifest_type},
                            {"artifactType", artifact_type},
-                           {"config", to_json(empty)},
+                           {"config", to_json(empty_config())},
                            {"layers", Json::array({to_json(envelope)})},
                            {"subject", to_json(subject)},
                            {"annotations", Json::object()}});
@@ -127,18 +148,34 @@ AttachedOciManifest parse_attached_oci_manifest(std::string_view bytes, std::str
     const Json json = parse_untrusted(bytes, "artifact manifest");
     ObjectReader reader(json, "artifact manifest");
     read_heading(reader, artifact_type);
-    Descriptor config = read_descriptor(reader.object("config"), oci_empty_type);
-    if (config.digest != digest_of(oci_empty_blob)) {
-        reader.refuse("config", "is not the empty blob");
-    }
-    if (reader.array("layers", 1).size() != 1) {
-        reader.refuse("layers", "does not have exactly one envelope");
-    }
-    Descriptor envelope = read_descriptor(reader.element("layers", 0), dsse_type);
+    Descriptor config = read_empty_config(reader);
+    Descriptor envelope = read_only_layer(reader, dsse_type, "envelope");
     Descriptor subject = read_descriptor(reader.object("subject"), oci_manifest_type);
     skip_annotations(reader);
     reader.finish();
     return {std::move(config), std::move(envelope), std::move(subject)};
+}
+
+std::string component_oci_manifest(const Descriptor& document)
+{
+    return canonical_json({{"schemaVersion", 2},
+                           {"mediaType", oci_manifest_type},
+                           {"artifactType", component_artifact_type},
+                           {"config", to_json(empty_config())},
+                           {"layers", Json::array({to_json(document)})},
+                           {"annotations", Json::object()}});
+}
+
+Descriptor parse_component_oci_manifest(std::string_view bytes)
+{
+    const Json json = parse_untrusted(bytes, "component manifest");
+    ObjectReader reader(json, "component manifest");
+    read_heading(reader, component_artifact_type);
+    static_cast<void>(read_empty_config(reader));
+    Descriptor document = read_only_layer(reader, component_artifact_type, "document");
+    skip_annotations(reader);
+    reader.finish();
+    return document;
 }
 
 } // namespace kiln::bundle

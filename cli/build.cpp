@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kiln build RECIPE
 #include "builder/build.h"
+#include "builder/lock_file.h"
 #include "cli/attestations.h"
 #include "cli/build_logs.h"
 #include "cli/context.h"
@@ -8,16 +9,19 @@
 #include "cli/parameters.h"
 #include "cli/parent_image.h"
 #include "cli/publish.h"
+#include "cli/region_components.h"
 #include "cli/work_folders.h"
 #include "core/error.h"
 #include "core/progress.h"
 #include "core/timestamp.h"
 #include "recipes/recipe.h"
+#include "signing/trust_store.h"
 
 #include <fmt/format.h>
 
 namespace kiln::cli
 {
+namespace fs = std::filesystem;
 namespace
 {
 
@@ -93,10 +97,12 @@ bundle::Manifest manifest_for(const recipes::Recipe& recipe, const std::string& 
     return manifest;
 }
 
-void print_image(const Context& context, const registry::Image& image, const Progress& progress, bool reused)
+void print_image(const Context& context, const registry::Image& image, const Progress& progress, bool reused,
+                 const fs::path& lock_file)
 {
     Json json = to_json(image, context.region);
     json["reused"] = reused;
+    json["lock_file"] = lock_file.empty() ? Json() : Json(lock_file.native());
     json["stages"] = Json::array();
     for (const Progress::Timing& timing : progress.timings()) {
         json["stages"].push_back({{"stage", timing.stage}, {"seconds", timing.elapsed.count()}});
@@ -105,6 +111,14 @@ void print_image(const Context& context, const registry::Image& image, const Pro
                  fmt::format("{}  {} {}  signed by account {}, in region {}{}\n", image.id, image.name,
                              image.version.to_string(), image.owner, context.region,
                              reused ? " (built before from the same recipe)" : ""));
+}
+
+// What a built image was made of, once its signature is checked.
+builder::LockFile lock_of(const Context& context, const registry::Region& region, const registry::Image& image)
+{
+    return builder::lock_file_from_json(
+        region.attachment(image, bundle::lock_artifact_type, signing::TrustStore(context.paths.trust)),
+        fmt::format("the lock of {}", image.id));
 }
 
 // The image that this very recipe made of this very parent.
@@ -122,6 +136,7 @@ std::optional<registry::Image> find_built(const registry::Region& region, const 
 struct Options {
     std::string recipe;
     std::vector<std::string> parameters; // "NAME=VALUE"
+    bool lock = false;
     bool no_cache = false;
     bool debug = false;
 };
@@ -129,12 +144,25 @@ struct Options {
 void build(Context& context, const Options& options)
 {
     const auto parameters = parse_parameters(options.parameters);
-    const recipes::Recipe recipe = recipes::load_recipe(options.recipe, {.parameters = parameters});
+    RegionComponents components(context);
+    const recipes::Recipe recipe =
+        recipes::load_recipe(options.recipe, {.parameters = parameters, .components = &components});
     const auto region = context.open_region();
-    const std::optional<registry::Image> parent = find_parent(*region, recipe);
+    const fs::path lock_file = builder::lock_file_of(options.recipe);
+    const auto lock = options.lock ? std::nullopt : builder::find_lock_file(lock_file);
+    const std::optional<registry::Image> parent = find_parent(*region, recipe, lock ? &*lock : nullptr);
     Progress progress;
+    const auto finish = [&](const registry::Image& image, bool reused) {
+        if (options.lock) {
+            save_lock_file(lock_of(context, *region, image), lock_file);
+        }
+        print_image(context, image, progress, reused, options.lock || lock ? lock_file : fs::path());
+    };
     if (const auto built = find_built(*region, recipe, parent); built && !options.no_cache) {
-        print_image(context, *built, progress, true);
+        if (lock) {
+            require_same(*lock, lock_of(context, *region, *built));
+        }
+        finish(*built, true);
         return;
     }
     require_free_version(*region, recipe.name, recipe.version, recipe.architecture);
@@ -147,7 +175,8 @@ void build(Context& context, const Options& options)
                               .sockets = work.sockets.path(),
                               .cache = context.paths.cache,
                               .logs = make_log_folder(context.paths, recipe.name),
-                              .look_up = !options.no_cache};
+                              .look_up = !options.no_cache,
+                              .lock = lock};
     bundle::Manifest manifest = manifest_for(recipe, account.id);
     if (parent) {
         progress.stage(fmt::format("verify {} {}", parent->name, parent->version.to_string()));
@@ -168,7 +197,7 @@ void build(Context& context, const Options& options)
                                  .started = started}),
                 key);
     progress.finish();
-    print_image(context, image, progress, false);
+    finish(image, false);
 }
 
 } // namespace
@@ -181,6 +210,8 @@ void add_build(CLI::App& app, Context& context)
         ->required()
         ->type_name("RECIPE");
     add_parameters(*command, options->parameters);
+    command->add_flag("--lock", options->lock,
+                      "Write RECIPE.lock.json: later builds use just these packages and inputs, or fail");
     command->add_flag("--no-cache", options->no_cache, "Make every layer anew, also those that the cache has");
     command->add_flag("--debug", options->debug, "Where a step fails, a shell in the system as it left it");
     on_run(*command, context, [&context, options] { build(context, *options); });

@@ -48,6 +48,7 @@ void add_doctor(CLI::App& app, Context& context);
 void add_build(CLI::App& app, Context& context);
 void add_recipe(CLI::App& app, Context& context);
 void add_recipe_plan(CLI::App& recipe, Context& context);
+void add_component(CLI::App& app, Context& context);
 void add_image(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_instance(CLI::App& app, Context& context);

@@ -54,6 +54,7 @@ int main(int argc, char** argv)
         add_doctor(app, context);
         add_build(app, context);
         add_recipe(app, context);
+        add_component(app, context);
         add_image(app, context);
         add_run(app, context);
         add_instance(app, context);

@@ -9,10 +9,23 @@
 namespace kiln::cli
 {
 
-std::optional<registry::Image> find_parent(const registry::Region& region, const recipes::Recipe& recipe)
+std::optional<registry::Image> find_parent(const registry::Region& region, const recipes::Recipe& recipe,
+                                           const builder::LockFile* lock)
 {
     const auto* base = std::get_if<recipes::AmiBase>(&recipe.base);
-    return base == nullptr ? std::nullopt : std::optional(region.resolve(base->reference));
+    if (base == nullptr) {
+        return std::nullopt;
+    }
+    if (const auto manifest = lock != nullptr ? locked_parent(*lock, recipe) : std::nullopt) {
+        const std::vector<registry::Image> images = region.images();
+        const auto found = std::ranges::find_if(images, [&](const registry::Image& image) {
+            return image.manifest == *manifest && image.name == base->name && base->version.matches(image.version);
+        });
+        if (found != images.end()) {
+            return *found;
+        }
+    }
+    return region.resolve(base->reference); // the planner refuses another one than the locked
 }
 
 builder::ParentImage verify_parent(const Context& context, const registry::Region& region,

@@ -13,8 +13,10 @@
 namespace kiln::cli
 {
 
-// nullopt for a recipe with another base. Throws Error{not_found} when no image in the region fits.
-[[nodiscard]] std::optional<registry::Image> find_parent(const registry::Region& region, const recipes::Recipe& recipe);
+// nullopt for a recipe with another base. The image that `lock`, which may be nullptr, has for it, as long as the
+// region has that. Throws Error{not_found} when no image in the region fits.
+[[nodiscard]] std::optional<registry::Image> find_parent(const registry::Region& region, const recipes::Recipe& recipe,
+                                                         const builder::LockFile* lock);
 
 // For the builder, after the same checks as before a launch. Throws Error{untrusted, permission_denied}.
 [[nodiscard]] builder::ParentImage verify_parent(const Context& context, const registry::Region& region,

@@ -3,6 +3,7 @@
 #include "recipes/recipe.h"
 #include "cli/context.h"
 #include "cli/parameters.h"
+#include "cli/region_components.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/paths.h"
@@ -21,7 +22,9 @@ namespace fs = std::filesystem;
 
 void check(const Context& context, const std::string& file, const std::vector<std::string>& parameters)
 {
-    const recipes::Recipe loaded = recipes::load_recipe(file, {.parameters = parse_parameters(parameters)});
+    RegionComponents components(context);
+    const recipes::Recipe loaded =
+        recipes::load_recipe(file, {.parameters = parse_parameters(parameters), .components = &components});
     print_result(context, {{"digest", loaded.digest->to_string()}, {"recipe", recipes::to_json(loaded)}},
                  fmt::format("{}: {} {} is fine: {} packages, {} steps, {} tests\n", file, loaded.name,
                              loaded.version.to_string(), loaded.packages.size(), loaded.steps.size(),

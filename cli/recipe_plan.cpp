@@ -5,6 +5,7 @@
 #include "cli/context.h"
 #include "cli/parameters.h"
 #include "cli/parent_image.h"
+#include "cli/region_components.h"
 #include "core/text.h"
 #include "core/timestamp.h"
 #include "recipes/recipe.h"
@@ -29,12 +30,15 @@ struct Options {
 
 std::vector<LayerForecast> forecast(const Context& context, const Options& options)
 {
-    const recipes::Recipe recipe =
-        recipes::load_recipe(options.recipe, {.parameters = parse_parameters(options.parameters)});
-    const auto parent = find_parent(*context.open_region(), recipe);
+    RegionComponents components(context);
+    const recipes::Recipe recipe = recipes::load_recipe(
+        options.recipe, {.parameters = parse_parameters(options.parameters), .components = &components});
+    const auto lock = builder::find_lock_file(builder::lock_file_of(options.recipe));
+    const builder::LockFile* locked = lock ? &*lock : nullptr;
+    const auto parent = find_parent(*context.open_region(), recipe, locked);
     const auto ground = parent ? std::optional(parent->manifest) : std::nullopt;
     builder::LayerCache cache(context.paths.cache);
-    return builder::forecast(cache, builder::plan_layers(recipe, ground), ground ? ground->to_string() : "");
+    return builder::forecast(cache, builder::plan_layers(recipe, ground, locked), ground ? ground->to_string() : "");
 }
 
 std::string cost_of(const LayerForecast& layer)

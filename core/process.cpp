@@ -15,6 +15,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
+#include <span>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -71,7 +72,7 @@ std::vector<std::string> child_environment(const Command& command)
 
 // Between fork and exec: only async-signal-safe calls.
 [[noreturn]] void become(const char* program, char* const* argv, char* const* environment, const char* folder,
-                         const std::vector<std::pair<int, int>>& descriptors,
+                         std::span<std::pair<int, int>> descriptors,
                          const std::vector<std::pair<int, std::uint64_t>>& limits, int death_signal, int report,
                          pid_t parent)
 {
@@ -89,10 +90,17 @@ std::vector<std::string> child_environment(const Command& command)
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
     static_cast<void>(::signal(SIGPIPE, SIG_DFL));
+    // First all of ours go where no number of the child's is: one may be another's.
+    int beyond = STDERR_FILENO + 1;
     for (const auto& [ours, theirs] : descriptors) {
-        // dup2 onto itself would keep close-on-exec set.
-        const bool passed = ours == theirs ? ::fcntl(ours, F_SETFD, 0) == 0 : ::dup2(ours, theirs) >= 0;
-        if (!passed) {
+        beyond = std::max(beyond, theirs + 1);
+    }
+    report = ::fcntl(report, F_DUPFD_CLOEXEC, beyond);
+    for (auto& [ours, theirs] : descriptors) {
+        ours = ::fcntl(ours, F_DUPFD_CLOEXEC, beyond);
+    }
+    for (const auto& [ours, theirs] : descriptors) {
+        if (::dup2(ours, theirs) < 0) {
             fail();
         }
     }

@@ -90,7 +90,7 @@ std::string ComponentFolder::hint_for(const ComponentReference& reference)
     if (!broken_.empty()) {
         return fmt::format("these are no readable component files: {}", shortened(join(broken_, ", "), 200));
     }
-    return "components are the files components/*.toml beside the recipe";
+    return "components are the files components/*.toml beside the recipe, or in the region: `kiln component list`";
 }
 
 } // namespace kiln::recipes

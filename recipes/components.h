@@ -29,6 +29,7 @@ struct ComponentHead {
 class ComponentFolder : public ComponentFinder
 {
 public:
+    ComponentFolder() : was_read_(true) {} // holds none
     // `folder` holds the recipe; its files `components/*.toml` are looked at.
     explicit ComponentFolder(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
@@ -51,6 +52,8 @@ private:
 class Components
 {
 public:
+    // Only those that `elsewhere`, which may be null, has.
+    explicit Components(ComponentFinder* elsewhere) : elsewhere_(elsewhere) {}
     // `elsewhere` may be null; it is asked for what is not in `folder`.
     Components(const std::filesystem::path& folder, ComponentFinder* elsewhere) : folder_(folder), elsewhere_(elsewhere)
     {

@@ -17,6 +17,8 @@ class Secrets
 public:
     // Reads [[secret]]; a relative `file` is below `folder`, the recipe's.
     Secrets(TableReader& root, const std::filesystem::path& folder);
+    // Those of a recipe that is not known: every name is one of them.
+    [[nodiscard]] static Secrets of_any_recipe();
 
     // Looks for `secrets = [...]` in the steps of a recipe or component: a name that is not declared becomes a
     // diagnostic there.
@@ -28,11 +30,13 @@ public:
     [[nodiscard]] const std::vector<Secret>& all() const noexcept { return secrets_; }
 
 private:
+    Secrets() = default;
     void note_use(const Value& name, std::string path, std::vector<Diagnostic>& diagnostics);
 
     std::vector<Secret> secrets_;
     std::vector<TableReader> tables_; // of secrets_
     std::set<std::string> used_;
+    bool all_are_known_ = false;
 };
 
 } // namespace kiln::recipes

@@ -5,6 +5,7 @@
 #include "core/files.h"
 #include "core/random.h"
 #include "core/timestamp.h"
+#include "registry/envelope.h"
 #include "registry/predicate_type.h"
 #include "registry/region_state.h"
 #include "signing/attestation.h"
@@ -105,15 +106,6 @@ void store_layers(bundle::Manifest& manifest, const std::vector<NewLayer>& layer
         }
         device_of(manifest, layer).layers.push_back({stored.digest, stored.size});
     }
-}
-
-// Stores the envelope and the manifest that attaches it to `subject`; returns the latter.
-bundle::Descriptor store_envelope(const std::string& envelope, std::string_view artifact_type,
-                                  const bundle::Descriptor& subject, const bundle::Layout& layout)
-{
-    static_cast<void>(layout.put(bundle::oci_empty_blob, bundle::oci_empty_type));
-    const bundle::Descriptor stored = layout.put(envelope, bundle::dsse_type);
-    return layout.put(bundle::attached_oci_manifest(artifact_type, stored, subject), bundle::oci_manifest_type);
 }
 
 bundle::Descriptor store_signature(const bundle::Manifest& manifest, const bundle::Descriptor& subject,

@@ -9,6 +9,7 @@
 #include "core/digest.h"
 #include "core/json.h"
 #include "core/semantic_version.h"
+#include "registry/component.h"
 #include "signing/keys.h"
 #include "signing/trust_store.h"
 
@@ -52,8 +53,8 @@ struct NewLayer {
 
 // A document about an image, which goes beside it as an attestation that the image's account signed.
 struct Attachment {
-    std::string artifact_type; // bundle::sbom_artifact_type or bundle::provenance_artifact_type
-    std::string bytes;         // the document, a JSON object: SPDX 2.3, or the predicate of SLSA provenance v1
+    std::string artifact_type; // bundle::sbom_artifact_type, provenance_artifact_type or lock_artifact_type
+    std::string bytes;         // the document, a JSON object: SPDX 2.3, the predicate of SLSA provenance v1, a lock
 };
 
 class Region
@@ -78,6 +79,15 @@ public:
     // about this image. Throws Error{not_found} when there is none, Error{untrusted} when none holds.
     [[nodiscard]] Json attachment(const Image& image, std::string_view artifact_type,
                                   const signing::TrustStore& trust) const;
+
+    // Stores the component, which the caller has checked, and signs it for its owner. Throws Error{conflict} when name
+    // and version are taken.
+    Component publish_component(const NewComponent& component, const signing::SecretKey& key);
+    // By name, the highest version first; as the index has them, unverified. Throws Error{io} for a damaged entry.
+    [[nodiscard]] std::vector<Component> components() const;
+    // Its text, once a key that is trusted for its owner is seen to have signed its name, version and content. Throws
+    // Error{untrusted}.
+    [[nodiscard]] std::string component_text(const Component& component, const signing::TrustStore& trust) const;
 
     // Newest first (created, then version).
     [[nodiscard]] std::vector<Image> images() const;

@@ -74,24 +74,82 @@ TEST(Provenance, HasItsGoldenForm)
     EXPECT_EQ("7.2.22", version_in("qemu-img version 7.2.22 (Debian 1:7.2+dfsg-7)\n"));
 }
 
-TEST(LockFile, IsReadBackAndNamesEveryDifference)
+LockFile locked()
 {
-    LockFile locked;
-    locked.inputs.insert_or_assign("files/motd", digest_of("motd"));
-    locked.layers.push_back({"step 1", {nginx()}});
-    test::expect_golden("builder/recipe.lock.json", to_text(locked));
-    LockFile built = parse_lock_file(to_text(locked), "a.lock.json");
-    EXPECT_TRUE(differences(locked, built).empty());
-    EXPECT_EQ("1:1.22.1-9+deb12u1", pins_of(built.layers[0]).at("nginx"));
+    LockFile lock;
+    lock.inputs.insert_or_assign("files/motd", digest_of("motd"));
+    lock.layers.push_back({"step 1", {nginx()}});
+    return lock;
+}
+
+TEST(LockFile, IsReadBackAsItWasWritten)
+{
+    test::expect_golden("builder/recipe.lock.json", to_text(locked()));
+    EXPECT_TRUE(differences(locked(), parse_lock_file(to_text(locked()), "a.lock.json")).empty());
+}
+
+TEST(LockFile, NamesEveryDifference)
+{
+    LockFile built = locked();
     built.layers[0].packages[0].sha256 = digest_of("other");
     built.layers[0].packages.push_back({"curl", "7", "amd64", std::nullopt, ""});
+    built.layers.push_back({"step 2", {nginx()}});
     built.inputs.insert_or_assign("files/motd", digest_of("changed"));
-    EXPECT_THAT(differences(locked, built),
-                testing::ElementsAre("files/motd changed",
-                                     "step 1: nginx 1:1.22.1-9+deb12u1 has another digest than the locked one",
-                                     "step 1: curl 7 is installed and not locked"));
-    EXPECT_THROW(require_same(locked, built, "a.lock.json"), Error);
+    EXPECT_THAT(differences(locked(), built),
+                testing::ElementsAre(
+                    "files/motd changed", "step 1: nginx 1:1.22.1-9+deb12u1 has another digest than the locked one",
+                    "step 1: curl 7 is installed and not locked", "step 2 installs packages and is not locked"));
+    built = {.inputs = {}, .layers = {{"bootstrap", {nginx()}}}};
+    EXPECT_THAT(differences(locked(), built),
+                testing::ElementsAre("files/motd is locked, the recipe does not use it",
+                                     "step 1 is locked, the recipe installs no packages there",
+                                     "bootstrap installs packages and is not locked"));
+}
+
+TEST(LockFile, ADifferenceIsAnErrorThatSaysHowToGoOn)
+{
+    LockFile built = locked();
+    built.layers[0].packages[0].version = "1:1.22.1-10";
+    try {
+        require_same(locked(), built);
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(ErrorKind::package, error.kind());
+        EXPECT_STREQ("the build is not what its lock file says:\n"
+                     "  step 1: nginx 1:1.22.1-9+deb12u1 is locked, the build has 1:1.22.1-10",
+                     error.what());
+        EXPECT_THAT(error.hint(), testing::HasSubstr("`kiln build RECIPE --lock`"));
+    }
+    EXPECT_NO_THROW(require_same(locked(), locked()));
+}
+
+TEST(LockFile, PinsWhatAptHasToTake)
+{
+    EXPECT_EQ("Package: nginx\nPin: version 1:1.22.1-9+deb12u1\nPin-Priority: 1001\n\n",
+              apt_preferences(locked().layers[0]));
+}
+
+TEST(LockFile, KnowsTheParentThatItWasMadeOn)
+{
+    recipes::Recipe recipe;
+    recipe.base = recipes::AmiBase{.name = "debian-12", .version = {}, .reference = "debian-12@1.x.x"};
+    const LockFile lock{.inputs = locked_inputs(recipe, digest_of("parent"))};
+    EXPECT_EQ(digest_of("parent"), locked_parent(lock, recipe));
+    recipe.base = recipes::AmiBase{.name = "debian-12", .version = {}, .reference = "debian-12@2.x.x"};
+    EXPECT_EQ(std::nullopt, locked_parent(lock, recipe));
+}
+
+TEST(LockFile, RefusesAnotherVersionAndWhatAptWouldReadAsMore)
+{
     EXPECT_THROW(static_cast<void>(parse_lock_file(R"({"kiln_lock":2,"inputs":{},"layers":[]})", "a")), Error);
+    for (const auto& [name, version] :
+         {std::pair{"nginx", "1\nPin-Priority: 1"}, std::pair{"a\n\nPackage: *", "1"}, std::pair{"--reinstall", "1"},
+          std::pair{"nginx", ""}, std::pair{"nginx", "/.*/"}}) {
+        LockFile hostile = locked();
+        hostile.layers[0].packages[0].name = name;
+        hostile.layers[0].packages[0].version = version;
+        EXPECT_THROW(static_cast<void>(parse_lock_file(to_text(hostile), "a")), Error) << name << version;
+    }
 }
 
 } // namespace

@@ -48,10 +48,16 @@ protected:
 
     [[nodiscard]] std::vector<std::string> found(const std::vector<std::string>& inputs) const
     {
-        std::vector<Digest> ids;
-        std::ranges::transform(inputs, std::back_inserter(ids), [](const auto& input) { return digest_of(input); });
+        std::vector<WantedLayer> wanted;
+        std::ranges::transform(inputs, std::back_inserter(wanted),
+                               [](const auto& input) { return WantedLayer{.ids = {digest_of(input)}}; });
+        return contents_of(wanted);
+    }
+
+    [[nodiscard]] std::vector<std::string> contents_of(const std::vector<WantedLayer>& wanted) const
+    {
         std::vector<std::string> contents;
-        for (const CachedLayer& layer : cache().find_chain(ids, "ground")) {
+        for (const CachedLayer& layer : cache().find_chain(wanted, "ground")) {
             contents.push_back(read_file(layer.disk(0)));
         }
         return contents;
@@ -82,6 +88,20 @@ TEST_F(LayerCacheTest, TakesALayerOnlyOverTheBitsThatItWasWrittenOn)
     EXPECT_THAT(found({"a", "b"}), ElementsAre("new A"));
     const CachedLayer new_b = store("b", new_a.record().instance, "new B");
     EXPECT_THAT(found({"a", "b"}), ElementsAre("new A", "new B"));
+}
+
+TEST_F(LayerCacheTest, TakesTheFirstIdAndOnlyWhatFits)
+{
+    const CachedLayer plain = store("plain", "ground", "plain");
+    const std::vector<Digest> ids = {digest_of("locked"), digest_of("plain")};
+    EXPECT_THAT(contents_of({{.ids = ids}}), ElementsAre("plain"));
+    const CachedLayer locked = store("locked", "ground", "locked");
+    EXPECT_THAT(contents_of({{.ids = ids}}), ElementsAre("locked"));
+    const auto is = [](const CachedLayer& layer) {
+        return [instance = layer.record().instance](const LayerRecord& record) { return record.instance == instance; };
+    };
+    EXPECT_THAT(contents_of({{.ids = ids, .fits = is(plain)}}), ElementsAre("plain"));
+    EXPECT_THAT(contents_of({{.ids = {digest_of("locked")}, .fits = is(plain)}}), IsEmpty());
 }
 
 TEST_F(LayerCacheTest, EvictsWhatWasNotUsedForLongestAndNothingInUse)

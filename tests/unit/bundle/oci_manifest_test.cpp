@@ -91,5 +91,19 @@ TEST(OciManifest, RefusesWhatIsNotASignature)
     EXPECT_EQ("artifact manifest: subject: is missing", complaint_of(parse_signature, loose.dump()));
 }
 
+TEST(OciManifest, OfAComponentIsItsGoldenFileAndNothingElse)
+{
+    const Descriptor document{std::string(component_artifact_type), digest_of("toml"), ByteSize(4)};
+    const std::string bytes = component_oci_manifest(document);
+    test::expect_golden("bundle/oci-component.json", bytes + "\n");
+    EXPECT_EQ(document.digest, parse_component_oci_manifest(bytes).digest);
+    const auto refusal = [](const std::string& text) { return complaint_of(parse_component_oci_manifest, text); };
+    Json two = parse_json(bytes, "test");
+    two["layers"].push_back(two["layers"][0]);
+    EXPECT_EQ("component manifest: layers: has more than 1 elements", refusal(two.dump()));
+    EXPECT_NE("accepted", refusal(attached_oci_manifest(signature_artifact_type, envelope, subject)));
+    EXPECT_NE("accepted", refusal(ami_oci_manifest(test::sample_manifest(), config)));
+}
+
 } // namespace
 } // namespace kiln::bundle

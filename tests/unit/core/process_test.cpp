@@ -6,6 +6,7 @@
 #include "core/process.h"
 #include "tests/support/temporary_folder.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -117,6 +118,23 @@ TEST(Process, HandsDescriptorsDown)
     write_file_durably(folder.path() / "f", "through nine");
     const FileDescriptor fd(::open((folder.path() / "f").c_str(), O_RDONLY | O_CLOEXEC));
     EXPECT_EQ(run({.argv = {"sh", "-c", "cat <&9"}, .descriptors = {{fd.get(), 9}}}).output, "through nine");
+}
+
+TEST(Process, ANumberOfTheChildsMayBeOneOfOurs)
+{
+    const test::TemporaryFolder folder;
+    write_file_durably(folder.path() / "a", "a");
+    write_file_durably(folder.path() / "b", "b");
+    const FileDescriptor a(::open((folder.path() / "a").c_str(), O_RDONLY | O_CLOEXEC));
+    const FileDescriptor b(::open((folder.path() / "b").c_str(), O_RDONLY | O_CLOEXEC));
+    const std::string script = fmt::format("cat /proc/self/fd/{} /proc/self/fd/{}", b.get(), a.get());
+    EXPECT_EQ(run({.argv = {"sh", "-c", script}, .descriptors = {{a.get(), b.get()}, {b.get(), a.get()}}}).output,
+              "ab");
+    for (int number = 3; number < 20; ++number) { // the pipes of run() among them
+        EXPECT_EQ(
+            run({.argv = {"cat", fmt::format("/proc/self/fd/{}", number)}, .descriptors = {{a.get(), number}}}).output,
+            "a");
+    }
 }
 
 TEST(Process, LimitsTheChild)

@@ -12,6 +12,7 @@ class AttachmentTest : public test::RegionTest
 {
 protected:
     const std::string sbom = R"({"spdxVersion":"SPDX-2.3","packages":[]})";
+    const std::string lock = R"({"kiln_lock":1,"inputs":{},"layers":[]})";
     const std::string provenance = R"({"buildDefinition":{"buildType":"x"},"runDetails":{}})";
 
     Image publish_with_documents(const SemanticVersion& version, const signing::SecretKey& signer)
@@ -19,7 +20,8 @@ protected:
         return region.publish(test::manifest_to_publish("web", version),
                               {{"/dev/vda", layer("disk" + version.to_string())}}, signer,
                               {{std::string(bundle::sbom_artifact_type), sbom},
-                               {std::string(bundle::provenance_artifact_type), provenance}});
+                               {std::string(bundle::provenance_artifact_type), provenance},
+                               {std::string(bundle::lock_artifact_type), lock}});
     }
     Error refusal(const Image& image, std::string_view type = bundle::sbom_artifact_type) const
     {
@@ -32,6 +34,7 @@ TEST_F(AttachmentTest, ComeBackAndTheImageStaysVerified)
     const Image image = publish_with_documents({1, 0, 0}, key);
     EXPECT_EQ(parse_json(sbom, "x"), region.attachment(image, bundle::sbom_artifact_type, trust));
     EXPECT_EQ(parse_json(provenance, "x"), region.attachment(image, bundle::provenance_artifact_type, trust));
+    EXPECT_EQ(parse_json(lock, "x"), region.attachment(image, bundle::lock_artifact_type, trust));
     EXPECT_TRUE(decide(region, image, trust, test::owner).passed());
 }
 
