@@ -218,14 +218,15 @@ void mount_storage(Appliance& appliance, const recipes::Recipe& recipe)
     mount_places(appliance, places);
 }
 
-void mount_found_system(Appliance& appliance, const recipes::Recipe* recipe, std::size_t first_disk)
+void mount_found_system(Appliance& appliance, const std::vector<Mountpoint>& system, const recipes::Recipe* recipe,
+                        std::size_t first_disk)
 {
     const std::vector<FilesystemPlace> places =
         recipe == nullptr ? std::vector<FilesystemPlace>{} : filesystem_places(*recipe, first_disk);
     const auto is_recipes = [&](const std::string& mount) {
         return std::ranges::any_of(places, [&](const auto& place) { return place.filesystem.mount == mount; });
     };
-    for (const Mountpoint& found : appliance.find_system()) {
+    for (const Mountpoint& found : system) {
         if (!is_recipes(found.mount)) {
             appliance.mount(found.device, found.mount);
         }

@@ -45,6 +45,7 @@ private:
     void store_base();
     void make_bootable(Appliance& appliance, const StorageSite& site);
     void make(std::size_t index, Appliance& appliance, BlockServer& server);
+    [[nodiscard]] const std::vector<Mountpoint>& base_system(Appliance& appliance);
     void mount(std::size_t index, Appliance& appliance);
     void carry_out(std::size_t index, Appliance& appliance);
     void apply(const recipes::Step& step, const std::filesystem::path& log, Appliance& appliance);
@@ -66,6 +67,7 @@ private:
     std::optional<std::filesystem::path> raw_; // the root disk with a base that this build made
     std::chrono::milliseconds base_took_{0};
     std::optional<Compression> compression_;
+    std::optional<std::vector<Mountpoint>> base_system_;
 };
 
 // The size of the disk that a recipe with a `disk` base took in, from its layer's record.
