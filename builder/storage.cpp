@@ -203,9 +203,9 @@ void create_data(Appliance& appliance, const recipes::Recipe& recipe, const Stor
         }
     }
     // The deepest first: what is below a mount point within another one moves there only once.
-    for (auto place = places.rbegin(); place != places.rend(); ++place) {
-        if (!is_root(*place) && !place->filesystem.mount.empty()) {
-            move_content(appliance, *place);
+    for (const FilesystemPlace& place : std::vector<FilesystemPlace>(places.rbegin(), places.rend())) {
+        if (!is_root(place) && !place.filesystem.mount.empty()) {
+            move_content(appliance, place);
         }
     }
     add_to_fstab(appliance, places, site.first_disk == 0);
