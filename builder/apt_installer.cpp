@@ -41,6 +41,20 @@ trap restore EXIT
 printf '#!/bin/sh\nexit 101\n' > "$policy"
 chmod 755 "$policy"
 run_dpkg() { dpkg --force-unsafe-io --force-confdef --force-confold "$@"; }
+set -- /boot/vmlinuz-*
+if [ ! -e "$1" ]; then export INITRD=No; fi
+)";
+
+// Without KVM an initramfs takes minutes. The kernel's package and a trigger would each make one of a system's first
+// kernel: INITRD=No keeps the kernel's hooks from it, which then run when all is configured.
+constexpr std::string_view first_initramfs = R"(if [ "${INITRD-}" = No ]; then
+    unset INITRD
+    for kernel in /boot/vmlinuz-*; do
+        if [ -e "$kernel" ]; then
+            run-parts --exit-on-error --arg="${kernel#/boot/vmlinuz-}" --arg="$kernel" /etc/kernel/postinst.d
+        fi
+    done
+fi
 )";
 
 bool is_package_name(const std::string& name)
@@ -131,6 +145,7 @@ std::string dpkg_script(const AptTransaction& transaction, const std::vector<std
     }
     if (!transaction.actions.empty()) {
         script += "run_dpkg --configure --pending\n"; // with the triggers of all
+        script += first_initramfs;
     }
     for (const std::string& name : hold) {
         script += fmt::format("dpkg-query --show '{0}' >/dev/null\necho '{0} hold' | dpkg --set-selections\n", name);

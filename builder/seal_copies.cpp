@@ -3,6 +3,7 @@
 
 #include "builder/appliance.h"
 #include "builder/block_server.h"
+#include "builder/found_system.h"
 #include "builder/seal.h"
 #include "builder/software.h"
 #include "builder/storage.h"
@@ -37,7 +38,7 @@ DiskSet seal_copies(const std::vector<DiskCopy>& copies, const SealOptions& opti
             {.accelerator = options.accelerator, .temporary = options.work, .warm = options.cache / "appliance"},
             drives, stop);
         progress.stage("seal and inspect");
-        mount_found_system(appliance, nullptr, 0);
+        mount_found_system(appliance, find_whole_system(appliance), nullptr, 0);
         seal(appliance);
         disks.software = read_software(appliance);
         appliance.shutdown();

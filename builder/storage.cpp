@@ -66,11 +66,7 @@ void make_logical_volumes(Appliance& appliance, const Volume& volume, const std:
 
 void make_ground(Appliance& appliance, const Volume& volume, std::size_t disk)
 {
-    if (volume.encrypted) {
-        if (volume.layout == Volume::Layout::partitions) {
-            throw Error(ErrorKind::recipe, fmt::format("the volume {} is encrypted and partitioned", volume.device),
-                        "an encrypted volume holds one file system, or logical volumes");
-        }
+    if (volume.encrypted) { // not with partitions: the parser refuses that
         encrypt(appliance, volume, disk);
     }
     if (volume.layout == Volume::Layout::partitions) {
@@ -81,21 +77,26 @@ void make_ground(Appliance& appliance, const Volume& volume, std::size_t disk)
     }
 }
 
-bool grows(const std::string& filesystem)
+// To what its partition or volume has by then. What is mounted read-only can't.
+bool grows(const Filesystem& filesystem)
 {
-    return filesystem == "ext4" || filesystem == "xfs" || filesystem == "btrfs";
+    const bool can = filesystem.type == "ext4" || filesystem.type == "xfs" || filesystem.type == "btrfs";
+    return can && std::ranges::none_of(filesystem.options, [](const std::string& option) {
+               return option == "ro" || option == "x-systemd.growfs";
+           });
 }
 
 std::string options_of(const Filesystem& filesystem)
 {
-    if (!filesystem.options.empty()) {
-        return fmt::format("{}", fmt::join(filesystem.options, ","));
+    std::vector<std::string> options = filesystem.options;
+    if (options.empty()) {
+        const bool ext4_root = filesystem.mount == "/" && filesystem.type == "ext4";
+        options = {ext4_root ? "errors=remount-ro" : filesystem.type == "swap" ? "sw" : "defaults"};
     }
-    if (filesystem.type == "swap") {
-        return "sw";
+    if (grows(filesystem)) {
+        options.emplace_back("x-systemd.growfs");
     }
-    std::string options = filesystem.mount == "/" && filesystem.type == "ext4" ? "errors=remount-ro" : "defaults";
-    return grows(filesystem.type) ? options + ",x-systemd.growfs" : options;
+    return fmt::format("{}", fmt::join(options, ","));
 }
 
 std::string fstab_line(Appliance& appliance, const FilesystemPlace& place)
@@ -117,12 +118,12 @@ void add_to_fstab(Appliance& appliance, const std::vector<FilesystemPlace>& plac
     appliance.write_file("/etc/fstab", fstab);
 }
 
-// What the root has where the file system is going to be mounted.
+// What the root has where the file system is going to be mounted, with the folder's own owner and mode.
 void move_content(Appliance& appliance, const FilesystemPlace& place)
 {
     const std::string& target = place.filesystem.mount;
-    appliance.make_directories(target);
-    if (place.filesystem.type == "vfat" || appliance.glob(target + "/*").empty()) {
+    if (place.filesystem.type == "vfat" || !appliance.exists(target)) {
+        appliance.make_directories(target);
         return;
     }
     const std::string meanwhile = "/.kiln-volume";
@@ -164,7 +165,7 @@ void mount_places(Appliance& appliance, const std::vector<FilesystemPlace>& plac
 
 Json storage_configuration()
 {
-    return {{"luks", luks_options}, {"format", 1}};
+    return {{"luks", luks_options}, {"format", 2}};
 }
 
 void create_root(Appliance& appliance, const recipes::Recipe& recipe, const StorageSite& site)
@@ -218,14 +219,15 @@ void mount_storage(Appliance& appliance, const recipes::Recipe& recipe)
     mount_places(appliance, places);
 }
 
-void mount_found_system(Appliance& appliance, const recipes::Recipe* recipe, std::size_t first_disk)
+void mount_found_system(Appliance& appliance, const std::vector<Mountpoint>& system, const recipes::Recipe* recipe,
+                        std::size_t first_disk)
 {
     const std::vector<FilesystemPlace> places =
         recipe == nullptr ? std::vector<FilesystemPlace>{} : filesystem_places(*recipe, first_disk);
     const auto is_recipes = [&](const std::string& mount) {
         return std::ranges::any_of(places, [&](const auto& place) { return place.filesystem.mount == mount; });
     };
-    for (const Mountpoint& found : appliance.find_system()) {
+    for (const Mountpoint& found : system) {
         if (!is_recipes(found.mount)) {
             appliance.mount(found.device, found.mount);
         }

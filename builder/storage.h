@@ -33,9 +33,10 @@ void create_data(Appliance& appliance, const recipes::Recipe& recipe, const Stor
 // Mounts the root and all else that the recipe's volumes hold.
 void mount_storage(Appliance& appliance, const recipes::Recipe& recipe);
 
-// Mounts a system of which only the guest itself tells what is where: the one that libguestfs finds on the
-// disks; then the recipe's volumes. Throws Error{step_failed} when there is no system, or more than one.
-void mount_found_system(Appliance& appliance, const recipes::Recipe* recipe, std::size_t first_disk);
+// Mounts a system of which only the guest itself tells what is where, as find_whole_system() found it; then the
+// recipe's volumes.
+void mount_found_system(Appliance& appliance, const std::vector<Mountpoint>& system, const recipes::Recipe* recipe,
+                        std::size_t first_disk);
 
 // The packages with the programs that a guest needs for these volumes.
 [[nodiscard]] std::vector<std::string> storage_packages(const recipes::Recipe& recipe);

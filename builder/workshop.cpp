@@ -5,6 +5,7 @@
 #include "builder/debian_bootstrap.h"
 #include "builder/disk_layout.h"
 #include "builder/foreign_disk.h"
+#include "builder/found_system.h"
 #include "builder/rootfs.h"
 #include "builder/seal.h"
 #include "builder/software.h"
@@ -186,6 +187,15 @@ void Workshop::store_base()
     compression_.reset();
 }
 
+// Looked for once, as that takes seconds for each file system: what the base has stays where it is.
+const std::vector<Mountpoint>& Workshop::base_system(Appliance& appliance)
+{
+    if (!base_system_) {
+        base_system_ = find_whole_system(appliance);
+    }
+    return *base_system_;
+}
+
 void Workshop::mount(std::size_t index, Appliance& appliance)
 {
     const auto comes_later = [&](Kind kind) {
@@ -193,7 +203,8 @@ void Workshop::mount(std::size_t index, Appliance& appliance)
                            [&](const PlannedLayer& layer) { return layer.kind == kind; });
     };
     if (first_own_disk() > 0) {
-        mount_found_system(appliance, comes_later(Kind::storage) ? nullptr : &recipe_, first_own_disk());
+        mount_found_system(appliance, base_system(appliance), comes_later(Kind::storage) ? nullptr : &recipe_,
+                           first_own_disk());
     } else if (comes_later(Kind::boot)) {
         appliance.mount(filesystem_places(recipe_).front().device, "/"); // there is nothing else yet
     } else {
@@ -213,7 +224,7 @@ void Workshop::carry_out(std::size_t index, Appliance& appliance)
         make_bootable(appliance, site);
         break;
     case Kind::storage:
-        mount_found_system(appliance, nullptr, 0);
+        mount_found_system(appliance, base_system(appliance), nullptr, 0);
         create_data(appliance, recipe_, site);
         break;
     case Kind::step:
@@ -281,7 +292,7 @@ Json Workshop::seal_system(Appliance& appliance)
     Json facts;
     facts["software"] = to_json(read_software(appliance));
     if (plan_.front().kind == Kind::disk) {
-        facts["root_filesystem"] = appliance.filesystem_type(appliance.find_system().front().device);
+        facts["root_filesystem"] = appliance.filesystem_type(base_system(appliance).front().device);
     }
     appliance.unmount_all();
     return facts;

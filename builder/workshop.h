@@ -45,6 +45,7 @@ private:
     void store_base();
     void make_bootable(Appliance& appliance, const StorageSite& site);
     void make(std::size_t index, Appliance& appliance, BlockServer& server);
+    [[nodiscard]] const std::vector<Mountpoint>& base_system(Appliance& appliance);
     void mount(std::size_t index, Appliance& appliance);
     void carry_out(std::size_t index, Appliance& appliance);
     void apply(const recipes::Step& step, const std::filesystem::path& log, Appliance& appliance);
@@ -68,6 +69,7 @@ private:
     std::vector<InstalledPackage> base_packages_; // of that disk
     std::vector<InstalledPackage> installed_;     // by the layer that is being made
     std::optional<Compression> compression_;
+    std::optional<std::vector<Mountpoint>> base_system_;
 };
 
 // The size of the disk that a recipe with a `disk` base took in, from its layer's record.

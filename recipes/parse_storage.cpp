@@ -102,6 +102,10 @@ public:
         } else {
             parse_layout(table, volume, is_root);
             check_unique(table, volume);
+            if (volume.encrypted && !is_root && volume.layout == Volume::Layout::partitions) {
+                table.fail("encrypted", {"an encrypted volume can't have partitions: no guest looks for any inside it",
+                                         "give it one file system, or a volume_group"});
+            }
         }
         if (table.failures() == failures && !volume.parts.empty()) {
             check_sizes(table, volume, overhead_of(volume, is_root, boot_));

@@ -86,6 +86,18 @@ TEST(AptOutput, IsReplayedInAptsOrder)
     EXPECT_THAT(script, HasSubstr("echo 'nginx hold' | dpkg --set-selections\n"));
 }
 
+TEST(AptOutput, MakesTheFirstInitramfsWhenAllIsConfigured)
+{
+    const std::string script = dpkg_script(transaction(), {});
+    const std::size_t off = script.find("export INITRD=No");
+    const std::size_t configured = script.find("--configure --pending");
+    const std::size_t made = script.find("/etc/kernel/postinst.d");
+    EXPECT_LT(off, script.find("--unpack"));
+    EXPECT_LT(configured, made);
+    ASSERT_NE(made, script.npos);
+    EXPECT_EQ(dpkg_script({}, {"nginx"}).find("postinst.d"), script.npos);
+}
+
 TEST(AptOutput, RejectsWhatAptDoesNotWrite)
 {
     EXPECT_THROW(static_cast<void>(parse_simulation("Inst $(reboot) (1 x [all])\n")), Error);

@@ -99,6 +99,8 @@ TEST(Storage, RefusesWhatWouldFailDeepInTheBuild)
         {"size = \"1GiB\"\nfilesystem = \"ext4\"\nmount = \"/a\"\noptions = [\"a,b\"]\n", "is not a mount option"},
         {"size = \"1GiB\"\nfilesystem = \"ext4\"\nmount = \"/a\"\noptions = [\"a b\"]\n", "is not a mount option"},
         {"size = \"1GiB\"\ndevice = \"/dev/vdc\"\nfilesystem = \"ext4\"\nmount = \"/a\"\n", "is not the next device"},
+        {"size = \"1GiB\"\nencrypted = true\n[[storage.partition]]\nname = \"a\"\nfilesystem = \"swap\"\n",
+         "an encrypted volume can't have partitions"},
         {"size = \"8MiB\"\nfilesystem = \"ext4\"\nmount = \"/a\"\n", "is too small"},
         {"size = \"1GiB\"\ntype = \"gp4\"\nfilesystem = \"ext4\"\nmount = \"/a\"\n", "\"gp4\" is not supported"},
     };
