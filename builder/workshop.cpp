@@ -107,6 +107,11 @@ void Workshop::make_missing_layers()
         make(index, appliance, server);
     }
     server.stop();
+    // Before anybody waits for the disk: what is removed need not be written any more.
+    fs::remove(transfer);
+    if (raw_) {
+        fs::remove(*raw_);
+    }
 }
 
 std::size_t Workshop::first_own_disk() const
