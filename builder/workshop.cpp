@@ -10,6 +10,7 @@
 #include "builder/software.h"
 #include "builder/steps.h"
 #include "builder/storage.h"
+#include "builder/template_making.h"
 #include "core/error.h"
 #include "core/file_descriptor.h"
 #include "core/interrupt.h"
@@ -166,6 +167,8 @@ void Workshop::bootstrap()
     progress_.stage(plan_.front().title);
     raw_ = options_.work / "root.raw";
     create_sparse_file(*raw_, recipe_.root().size);
+    const TemplateMaking beside(options_.accelerator, network_from(0), options_.cache / "appliance", options_.work,
+                                stop_);
     bootstrap_debian(recipe_, *raw_, random_uuid(), progress_, stop_);
     base_took_ = since(begun);
     // Compressed beside what follows, which only reads it.
