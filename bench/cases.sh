@@ -18,7 +18,7 @@ prepare_home() {
 # variant NAME VERSION TEXT: that recipe under another name, with TEXT in its last step; prints the file.
 variant() {
     local file=$work/$1-$2.toml
-    sed "s/^name = .*/name = \"$1\"/; s/^version = .*/version = \"1.0.$2\"/; s/built by Kiln/$3/" "$debian" > "$file"
+    sed "1,/^\[base\]/s/^name = .*/name = \"$1\"/; s/^version = .*/version = \"1.0.$2\"/; s/built by Kiln/$3/" "$debian" > "$file"
     grep -q "$3" "$file"
     echo "$file"
 }
@@ -37,7 +37,8 @@ debian_disk() {
     while read -r layer; do
         chain=$(jq -nc --arg file "$blobs/${layer#sha256:}" --argjson below "$chain" \
             '{driver: "qcow2", file: {driver: "file", filename: $file}, backing: $below}')
-    done < <("$kiln" image show debian-12 --json | jq -r '.ami.block_devices[0].layers[].digest')
+    done < <("$kiln" image show debian-12 --json | jq -r '.ami.block_device_mappings[0].layers[].digest')
+    [ "$chain" != null ]
     qemu-img convert -c -o compression_type=zstd -O qcow2 "json:$chain" "$work/debian.qcow2"
 }
 
