@@ -15,6 +15,15 @@ prepare_home() {
     if [ "$accelerator" = tcg ]; then export LIBGUESTFS_BACKEND_SETTINGS=force_tcg; fi
 }
 
+# The saved appliance is not in the cases that follow; libguestfs-ready and first-build have it.
+warmed_up=no
+warm_up() {
+    if [ $warmed_up = no ]; then
+        measure_kiln build "$(variant bench-warm 0 "warm")"
+        warmed_up=yes
+    fi
+}
+
 # variant NAME VERSION TEXT: that recipe under another name, with TEXT in its last step; prints the file.
 variant() {
     local file=$work/$1-$2.toml
@@ -74,6 +83,7 @@ case_rebuild_nothing() {
 
 case_rebuild_file() {
     local i ours=() theirs=()
+    warm_up
     debian_disk
     for ((i = 1; i <= runs; ++i)); do
         measure_kiln build "$(variant bench-file "$i" "change $i")"
@@ -122,10 +132,10 @@ mirror_packages() {
     rm "$work/got.tar"
     lists=$got/var/lib/apt/lists
     cp "$lists"/*_dists_bookworm_InRelease "$work/mirror/dists/bookworm/InRelease"
-    cp "$lists"/*_main_binary-amd64_Packages "$work/mirror/dists/bookworm/main/binary-amd64/Packages"
-    awk '/^Filename: / { print $2 }' "$lists"/*_main_binary-amd64_Packages | while read -r file; do
-        echo "${file##*/} $file"
-    done | sort > "$work/places"
+    /usr/lib/apt/apt-helper cat-file "$lists"/*_main_binary-amd64_Packages* > \
+        "$work/mirror/dists/bookworm/main/binary-amd64/Packages"
+    awk '/^Filename: / { n = split($2, parts, "/"); print parts[n], $2 }' \
+        "$work/mirror/dists/bookworm/main/binary-amd64/Packages" | sort > "$work/places"
     # apt's cache has the epoch in the name, which the archive has not.
     for file in "$got"/var/cache/apt/archives/*.deb; do
         echo "$(basename "$file" | sed 's/_[0-9]*%3a/_/') $file"
@@ -139,6 +149,7 @@ mirror_packages() {
 
 case_add_nginx() {
     local i ours=() theirs=()
+    warm_up
     debian_disk
     for ((i = 1; i <= long_runs; ++i)); do
         rm -rf "$KILN_HOME/cache/apt" # both fetch the index and the packages
@@ -152,6 +163,7 @@ case_add_nginx() {
 
 # The most of all builds of this run, and of one whose disk is 1 TiB.
 case_memory() {
+    warm_up
     measure_kiln build "$(variant bench-memory 0 "much memory")"
     measure_kiln build "$(over_debian bench-memory 1 '[base]' 'ami = "debian-12"' '[[storage]]' 'device = "/dev/vda"' \
         'size = "1TiB"' '[[step]]' 'file = "/etc/motd"' 'content = "large"')"
