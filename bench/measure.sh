@@ -48,17 +48,19 @@ end() {
 peak_kib=0
 exec {never}<> <(:)
 measure_kiln() {
-    local key value seen=
+    local key value seen='' peak=0
     begin "$kiln" "$@"
     while seen='' && [ -e "/proc/$running/status" ]; do
         while read -r key value _; do
             if [ "$key" = VmHWM: ]; then seen=$value; fi
         done 2>/dev/null < "/proc/$running/status" || true
         if [ -z "$seen" ]; then break; fi # it has ended
-        if [ "$seen" -gt "$peak_kib" ]; then peak_kib=$seen; fi
+        peak=$seen
         read -r -t 0.05 -u "$never" || true
     done
     end "$kiln" "$@"
+    say "    at most $((peak / 1024)) MiB"
+    if [ "$peak" -gt "$peak_kib" ]; then peak_kib=$peak; fi
 }
 
 # median NUMBER...
@@ -88,7 +90,10 @@ meets() {
 in_turn() {
     local lock
     exec {lock}>"${KILN_BENCH_LOCK:-$work/lock}"
-    flock "$lock"
+    flock "$lock" & # waited for, so that a signal ends the run now and not then
+    running=$!
+    wait "$running"
+    running=
     say "$1"
     "case_${1//-/_}"
     exec {lock}>&-
