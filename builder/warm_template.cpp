@@ -68,7 +68,7 @@ fs::path find_parts(guestfs_h* handle)
     std::string rest = path != nullptr ? path : "";
     for (std::size_t end = 0; end != std::string::npos;) {
         end = rest.find(':');
-        const fs::path parts = fs::path(rest.substr(0, end)) / "supermin.d";
+        fs::path parts = fs::path(rest.substr(0, end)) / "supermin.d";
         if (fs::is_directory(parts)) {
             return parts;
         }
