@@ -308,7 +308,7 @@ void Appliance::trim(const std::string& mount_point)
 
 void Appliance::shutdown()
 {
-    unmount_all();
+    // It unmounts and syncs first, as autosync is on, and tells when that fails.
     state_->check(guestfs_shutdown(state_->get()), "shutting the appliance down");
     state_->on_stop.reset();
 }

@@ -161,6 +161,7 @@ DiskSet build(recipes::Recipe recipe, BuildOptions options, Progress& progress, 
         require_host(options);
         Workshop(recipe, plan, layers, options, progress, stop).make_missing_layers();
     }
+    layers.make_durable();
     DiskSet disks = finished_disks(recipe, plan, layers, options);
     disks.lock = lock_of(recipe, ground, plan, layers);
     if (options.lock) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One folder a layer, ID.INSTANCE, with layer.json and its disks. Who uses a layer holds a shared
 // flock() on its folder; who removes one needs it exclusively. The time of layer.json is that of its last use.
+// A record that names a boot of the machine is of files that may not be on the disk yet: it counts until the next boot.
 #include "builder/layer_cache.h"
 
 #include "core/error.h"
@@ -13,6 +14,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
+#include <fstream>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -31,15 +33,26 @@ std::string disk_name(std::size_t index)
     return fmt::format("disk{}.qcow2", index);
 }
 
-Json to_json(const LayerRecord& record)
+// Of the machine's start, after which nothing is left of what was not written to its disk.
+std::string this_boot()
+{
+    return read_file("/proc/sys/kernel/random/boot_id");
+}
+
+Json to_json(const LayerRecord& record, const Json& boot)
 {
     return {{"schema", record_schema}, {"id", record.id.to_string()}, {"instance", record.instance},
             {"below", record.below},   {"title", record.title},       {"inputs", record.inputs},
-            {"facts", record.facts},   {"took", record.took.count()}};
+            {"facts", record.facts},   {"took", record.took.count()}, {"boot", boot}};
 }
 
-// Throws Error{io} for what is not a record of this version.
-LayerRecord record_from(const std::string& text)
+struct StoredRecord {
+    LayerRecord record;
+    bool durable = false;
+};
+
+// Throws Error{io} for what is not a record of this version, or not of this boot.
+StoredRecord record_from(const std::string& text)
 {
     constexpr std::string_view what = "the record of a cached layer";
     const Json json = parse_json(text, what);
@@ -47,13 +60,26 @@ LayerRecord record_from(const std::string& text)
     if (integer_member(json, "schema", what) != record_schema || !id) {
         throw Error(ErrorKind::io, fmt::format("{} is of another version", what));
     }
-    return {.id = *id,
-            .instance = string_member(json, "instance", what),
-            .below = string_member(json, "below", what),
-            .title = string_member(json, "title", what),
-            .inputs = member(json, "inputs", what),
-            .facts = member(json, "facts", what),
-            .took = std::chrono::milliseconds(integer_member(json, "took", what))};
+    const Json boot = json.value("boot", Json());
+    if (!boot.is_null() && boot != this_boot()) {
+        throw Error(ErrorKind::io, fmt::format("{} is of files that may be lost", what));
+    }
+    return {{.id = *id,
+             .instance = string_member(json, "instance", what),
+             .below = string_member(json, "below", what),
+             .title = string_member(json, "title", what),
+             .inputs = member(json, "inputs", what),
+             .facts = member(json, "facts", what),
+             .took = std::chrono::milliseconds(integer_member(json, "took", what))},
+            boot.is_null()};
+}
+
+void write_file(const fs::path& file, std::string_view content)
+{
+    std::ofstream stream(file);
+    if (!(stream << content << std::flush)) {
+        throw system_error(errno, fmt::format("writing {}", file.native()));
+    }
 }
 
 FileDescriptor lock_folder(const fs::path& folder, int operation)
@@ -101,8 +127,8 @@ std::vector<Entry> entries_of(const fs::path& layers)
 
 } // namespace
 
-CachedLayer::CachedLayer(LayerRecord record, fs::path folder, FileDescriptor in_use)
-    : record_(std::move(record)), folder_(std::move(folder)), in_use_(std::move(in_use))
+CachedLayer::CachedLayer(LayerRecord record, fs::path folder, FileDescriptor in_use, bool durable)
+    : record_(std::move(record)), folder_(std::move(folder)), in_use_(std::move(in_use)), durable_(durable)
 {
 }
 
@@ -130,9 +156,9 @@ std::vector<CachedLayer> LayerCache::find_chain(const std::vector<WantedLayer>& 
             }
             FileDescriptor in_use = lock_folder(entry.folder, LOCK_SH);
             try {
-                LayerRecord record = record_from(read_file(entry.folder / record_name));
+                auto [record, durable] = record_from(read_file(entry.folder / record_name));
                 if (in_use && record.below == ground && (!fits || fits(record))) {
-                    return CachedLayer(std::move(record), entry.folder, std::move(in_use));
+                    return CachedLayer(std::move(record), entry.folder, std::move(in_use), durable);
                 }
             } catch (const Error&) { // being removed, or written by another version: as if it were not there
             }
@@ -162,7 +188,7 @@ std::vector<LayerRecord> LayerCache::records() const
     std::vector<LayerRecord> records;
     for (const Entry& entry : entries) {
         try {
-            records.push_back(record_from(read_file(entry.folder / record_name)));
+            records.push_back(record_from(read_file(entry.folder / record_name)).record);
         } catch (const Error&) { // as in find_chain
         }
     }
@@ -194,14 +220,30 @@ CachedLayer LayerCache::store(LayerRecord record, const std::vector<fs::path>& d
     record.instance = random_hex(16);
     for (std::size_t i = 0; i < disks.size(); ++i) {
         link_or_copy(disks[i], making / disk_name(i));
-        sync_file(making / disk_name(i));
     }
-    write_file_durably(making / record_name, to_json(record).dump(), 0600);
+    write_file(making / record_name, to_json(record, this_boot()).dump());
     FileDescriptor in_use = lock_folder(making, LOCK_SH);
     fs::path folder = folder_ / "layers" / fmt::format("{}.{}", record.id.hex(), record.instance);
     fs::rename(making, folder);
+    return {std::move(record), std::move(folder), std::move(in_use), false};
+}
+
+void LayerCache::make_durable(std::vector<CachedLayer>& layers)
+{
+    if (std::ranges::all_of(layers, &CachedLayer::durable)) {
+        return;
+    }
     sync_directory(folder_ / "layers");
-    return {std::move(record), std::move(folder), std::move(in_use)};
+    // From the top, as the lowest is to have the latest time.
+    std::for_each(layers.rbegin(), layers.rend(), [](CachedLayer& layer) {
+        if (!layer.durable()) {
+            for (std::size_t i = 0; fs::exists(layer.disk(i)); ++i) {
+                sync_file(layer.disk(i));
+            }
+            write_file_durably(layer.folder_ / record_name, to_json(layer.record(), nullptr).dump(), 0600);
+            layer.durable_ = true;
+        }
+    });
 }
 
 void LayerCache::evict(ByteSize most)

@@ -42,13 +42,16 @@ public:
     [[nodiscard]] const LayerRecord& record() const noexcept { return record_; }
     // The overlay (qcow2 without backing-file string) of a disk, 0 for the first one.
     [[nodiscard]] std::filesystem::path disk(std::size_t index) const;
+    // Whether it outlives a loss of power.
+    [[nodiscard]] bool durable() const noexcept { return durable_; }
 
 private:
     friend class LayerCache;
-    CachedLayer(LayerRecord record, std::filesystem::path folder, FileDescriptor in_use);
+    CachedLayer(LayerRecord record, std::filesystem::path folder, FileDescriptor in_use, bool durable);
     LayerRecord record_;
     std::filesystem::path folder_;
     FileDescriptor in_use_;
+    bool durable_;
 };
 
 // Safe for many processes at once.
@@ -68,10 +71,15 @@ public:
     // The right to make the layer `id`, as long as the descriptor is open; nullopt when another process has it.
     [[nodiscard]] std::optional<FileDescriptor> try_lock_making(const Digest& id);
 
-    // Takes the disks' files in, durably: the layer is there as a whole or not at all. From now on it is
-    // found before older ones of the same id. Gives it its `instance`. The files stay where they are, too,
-    // for the process that has them open; nobody may write to them any more.
+    // Takes the disks' files in: the layer is there as a whole or not at all, however this process ends; when the
+    // machine goes down before make_durable(), it is not. From now on it is found before older ones of the
+    // same id. Gives it its `instance`. The files stay where they are, too, for the process that has them open;
+    // nobody may write to them any more.
     [[nodiscard]] CachedLayer store(LayerRecord record, const std::vector<std::filesystem::path>& disks);
+
+    // Waits until the layers are on the disk. Once for a whole build: while the kernel still writes back what the
+    // build has unpacked, each wait takes seconds.
+    void make_durable(std::vector<CachedLayer>& layers);
 
     // Removes the layers that were not used for longest, until at most `most` is occupied. A layer in use stays.
     void evict(ByteSize most);

@@ -87,6 +87,12 @@ std::vector<fs::path> LayerStack::files(std::size_t disk) const
 void LayerStack::add(const std::vector<fs::path>& files, Json facts, std::chrono::milliseconds took)
 {
     const PlannedLayer& made = plan_.at(size());
+    // The next right before this layer is seen and before its right goes, so that who waits goes on waiting. Where
+    // another build has it already, both make that layer.
+    std::optional<FileDescriptor> next;
+    if (look_up_ && size() + 1 < plan_.size()) {
+        next = cache_.try_lock_making(plan_[size() + 1].id);
+    }
     layers_.push_back(cache_.store({.id = made.id,
                                     .instance = {},
                                     .below = layers_.empty() ? ground_ : layers_.back().record().instance,
@@ -95,12 +101,6 @@ void LayerStack::add(const std::vector<fs::path>& files, Json facts, std::chrono
                                     .facts = std::move(facts),
                                     .took = took},
                                    files));
-    // The next right before the last one goes, so that who waits goes on waiting. Where another build has it
-    // already, both make that layer.
-    std::optional<FileDescriptor> next;
-    if (look_up_ && !complete()) {
-        next = cache_.try_lock_making(plan_[size()].id);
-    }
     making_ = std::move(next);
 }
 

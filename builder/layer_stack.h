@@ -34,6 +34,8 @@ public:
 
     // Stores the next layer, which is in these files, one a disk, and takes the right to make the one after.
     void add(const std::vector<std::filesystem::path>& files, Json facts, std::chrono::milliseconds took);
+    // All of them outlive a loss of power from now on.
+    void make_durable() { cache_.make_durable(layers_); }
 
 private:
     LayerCache& cache_;

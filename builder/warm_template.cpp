@@ -32,7 +32,9 @@ constexpr std::size_t kept_templates = 2;
 constexpr ByteSize template_space = gibibytes(1);
 constexpr std::chrono::seconds boot_limit{300};
 constexpr std::chrono::seconds save_limit{60};
+constexpr std::chrono::hours failure_counts{1};
 constexpr const char* record_name = "template.json";
+constexpr std::string_view failure_suffix = ".failed";
 constexpr std::string_view qemu = "qemu-system-x86_64";
 constexpr const char* package_database = "/var/lib/dpkg/status"; // supermin looks at its time, too
 
@@ -168,11 +170,40 @@ void remove_old_templates(const fs::path& cache)
         const auto used = fs::last_write_time(entry.path() / record_name, gone);
         if (entry.is_directory()) {
             templates.emplace_back(gone ? fs::file_time_type::min() : used, entry.path());
+        } else if (entry.path().extension() == failure_suffix) {
+            fs::remove(entry.path());
         }
     }
     std::ranges::sort(templates, std::greater{});
     for (std::size_t i = kept_templates; i < templates.size(); ++i) {
         remove_folder(templates[i].second);
+    }
+}
+
+// Each try costs what a stock launch does, and one that failed is likely to fail again.
+void throw_if_failed_lately(const fs::path& marker)
+{
+    std::error_code none;
+    const auto failed = fs::last_write_time(marker, none);
+    if (!none && fs::file_time_type::clock::now() - failed < failure_counts) {
+        throw Error(ErrorKind::launch,
+                    fmt::format("making a warm one failed within the last hour: {}", read_file(marker)),
+                    fmt::format("to try again at once, remove {}", marker.native()));
+    }
+}
+
+void make_template_or_mark(const TemplateInputs& inputs, const fs::path& work, const fs::path& finished,
+                           const std::stop_token& stop)
+{
+    const fs::path marker = finished.native() + std::string(failure_suffix);
+    throw_if_failed_lately(marker);
+    try {
+        make_template(inputs, work, finished, stop);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::no_space && error.kind() != ErrorKind::interrupted && !stop.stop_requested()) {
+            write_file_durably(marker, error.message());
+        }
+        throw;
     }
 }
 
@@ -267,7 +298,7 @@ Template ensure_template(const fs::path& cache, const TemplateInputs& inputs, co
         const FileLock lock = lock_cache(cache, stop);
         found = find_template(cache, inputs);
         if (!found) {
-            make_template(inputs, work, cache / template_key(inputs), stop);
+            make_template_or_mark(inputs, work, cache / template_key(inputs), stop);
             remove_old_templates(cache);
             found = find_template(cache, inputs);
         }

@@ -47,7 +47,8 @@ struct Template {
 [[nodiscard]] std::optional<Template> find_template(const std::filesystem::path& cache, const TemplateInputs& inputs);
 
 // Finds or makes it, in `work` (a private folder on the same file system; about 0.7 GB). Waits while another process
-// makes one. Keeps the two that were used last. Throws Error{launch, io, no_space, missing_tool, interrupted}.
+// makes one. Keeps the two that were used last. Throws Error{launch, io, no_space, missing_tool, interrupted}; after a
+// failure for an hour at once.
 [[nodiscard]] Template ensure_template(const std::filesystem::path& cache, const TemplateInputs& inputs,
                                        const std::filesystem::path& work, const std::stop_token& stop);
 

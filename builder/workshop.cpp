@@ -11,6 +11,7 @@
 #include "builder/software.h"
 #include "builder/steps.h"
 #include "builder/storage.h"
+#include "builder/template_making.h"
 #include "core/error.h"
 #include "core/file_descriptor.h"
 #include "core/interrupt.h"
@@ -108,6 +109,11 @@ void Workshop::make_missing_layers()
         make(index, appliance, server);
     }
     server.stop();
+    // Before anybody waits for the disk: what is removed need not be written any more.
+    fs::remove(transfer);
+    if (raw_) {
+        fs::remove(*raw_);
+    }
 }
 
 std::size_t Workshop::first_own_disk() const
@@ -162,6 +168,8 @@ void Workshop::bootstrap()
     progress_.stage(plan_.front().title);
     raw_ = options_.work / "root.raw";
     create_sparse_file(*raw_, recipe_.root().size);
+    const TemplateMaking beside(options_.accelerator, network_from(0), options_.cache / "appliance", options_.work,
+                                stop_);
     base_packages_ = bootstrap_debian(recipe_, plan_.front().locked, *raw_, random_uuid(), progress_, stop_);
     base_took_ = since(begun);
     // Compressed beside what follows, which only reads it.

@@ -2,7 +2,7 @@
 // Runs in a restored appliance before anything else does: wake SECONDS NANOSECONDS SEED [LABEL...]
 // SEED is 64 fresh bytes in hexadecimal. Without them, and without the reseed, every restored appliance would go on
 // with the same random numbers. The disks are looked for one by one, so that the first is /dev/sda whatever the kernel
-// does at once; it is there when udev has made its name below /dev/disk/guestfs.
+// does at once, while udev makes the names below /dev/disk/guestfs of those that are there.
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -77,7 +77,20 @@ int find_scsi_host()
     die("finding the SCSI host");
 }
 
-void find_disk(int host, int target, const char* label)
+template <typename Done> void wait_until(const Done& done, const char* doing)
+{
+    for (int i = 0; i < most_polls; ++i) {
+        if (done()) {
+            return;
+        }
+        (void)::nanosleep(&poll_interval, nullptr);
+    }
+    errno = ETIMEDOUT;
+    die(doing);
+}
+
+// Returns when the kernel has given the disk its name.
+void find_disk(int host, int target)
 {
     char path[96];
     char where[32];
@@ -88,23 +101,30 @@ void find_disk(int host, int target, const char* label)
         die("looking for a disk");
     }
     ::close(scan);
+    (void)std::snprintf(path, sizeof path, "/sys/class/scsi_device/%d:0:%d:0/device/block/sd%c", host, target,
+                        'a' + target);
+    wait_until([&] { return ::access(path, F_OK) == 0; }, "waiting for a disk");
+}
 
+void wait_for_label(int target, const char* label)
+{
     char wanted[16];
+    char path[64];
     (void)std::snprintf(wanted, sizeof wanted, "../../sd%c", 'a' + target);
     (void)std::snprintf(path, sizeof path, "/dev/disk/guestfs/%s", label);
-    for (int i = 0; i < most_polls; ++i) {
-        char link[64] = {};
-        if (::readlink(path, link, sizeof link - 1) > 0) {
-            if (std::strcmp(link, wanted) == 0) {
-                return;
+    wait_until(
+        [&] {
+            char link[64] = {};
+            if (::readlink(path, link, sizeof link - 1) <= 0) {
+                return false;
             }
-            (void)std::fprintf(stderr, "the disk %s is %s, not %s\n", label, link, wanted);
-            std::exit(1);
-        }
-        (void)::nanosleep(&poll_interval, nullptr);
-    }
-    errno = ETIMEDOUT;
-    die("waiting for a disk");
+            if (std::strcmp(link, wanted) != 0) {
+                (void)std::fprintf(stderr, "the disk %s is %s, not %s\n", label, link, wanted);
+                std::exit(1);
+            }
+            return true;
+        },
+        "waiting for a disk's name");
 }
 
 } // namespace
@@ -118,7 +138,10 @@ int main(int argc, char** argv)
     set_clock(argv[1], argv[2]);
     reseed(argv[3]);
     for (int i = 4; i < argc; ++i) {
-        find_disk(find_scsi_host(), i - 4, argv[i]);
+        find_disk(find_scsi_host(), i - 4);
+    }
+    for (int i = 4; i < argc; ++i) {
+        wait_for_label(i - 4, argv[i]);
     }
     std::puts("awake");
     return 0;

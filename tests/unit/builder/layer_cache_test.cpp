@@ -135,6 +135,31 @@ TEST_F(LayerCacheTest, IgnoresDamagedRecords)
     }
 }
 
+TEST_F(LayerCacheTest, WhatIsNotDurableCountsUntilTheNextBoot)
+{
+    std::vector<CachedLayer> layers;
+    layers.push_back(store("a", "ground", "A"));
+    layers.push_back(store("b", layers.front().record().instance, "B"));
+    EXPECT_THAT(found({"a", "b"}), ElementsAre("A", "B"));
+    const auto record_of = [](const CachedLayer& layer) { return layer.disk(0).parent_path() / "layer.json"; };
+    const auto move_to_another_boot = [&](const CachedLayer& layer) {
+        Json record = parse_json(read_file(record_of(layer)), "a record");
+        if (!record.at("boot").is_null()) {
+            record["boot"] = "another\n";
+        }
+        std::ofstream(record_of(layer)) << record;
+    };
+    const std::string of_b = read_file(record_of(layers.back()));
+    move_to_another_boot(layers.back());
+    EXPECT_THAT(found({"a", "b"}), ElementsAre("A"));
+    std::ofstream(record_of(layers.back())) << of_b;
+
+    cache().make_durable(layers);
+    std::ranges::for_each(layers, move_to_another_boot);
+    EXPECT_THAT(found({"a", "b"}), ElementsAre("A", "B"));
+    EXPECT_TRUE(layers.front().durable());
+}
+
 TEST_F(LayerCacheTest, OneMakesALayerAtATime)
 {
     LayerCache first = cache();
@@ -198,15 +223,18 @@ TEST_F(LayerStackTest, WaitsForWhoMakesTheSameAndTakesItOver)
     LayerCache shared = cache();
     LayerStack maker(shared, planned, "ground", true);
     maker.find(progress_, {});
+    std::vector<fs::path> taken;
     std::jthread waiter([&] {
         LayerCache own = cache();
         LayerStack stack(own, planned, "ground", true);
         stack.find(progress_, {});
         EXPECT_TRUE(stack.complete());
-        EXPECT_EQ(maker.files(0), stack.files(0));
+        taken = stack.files(0);
     });
     maker.add({disk("A")}, {}, {});
     maker.add({disk("B")}, {}, {});
+    waiter.join();
+    EXPECT_EQ(maker.files(0), taken);
 }
 
 TEST_F(LayerStackTest, AWaitCanBeInterrupted)

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/warm_machine.h"
 #include "builder/warm_template.h"
+#include "core/error.h"
 #include "core/text.h"
 #include "tests/support/golden.h"
+#include "tests/support/temporary_folder.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
+#include <chrono>
+#include <cstdlib>
 #include <functional>
 #include <set>
 
@@ -53,6 +57,31 @@ TEST(TemplateKey, ChangesWithEachInput)
     }
     EXPECT_EQ(keys.size(), changes.size() + 1);
     EXPECT_EQ(template_key(base), template_key(base));
+}
+
+TEST(EnsureTemplate, AFailureIsNotRepeatedForAnHour)
+{
+    const test::TemporaryFolder folder;
+    const std::filesystem::path cache = folder.path() / "appliance";
+    const auto failure = [&] {
+        try {
+            static_cast<void>(ensure_template(cache, {}, folder.path(), {}));
+        } catch (const Error& error) {
+            return std::string(error.message());
+        }
+        return std::string("none");
+    };
+    const std::string path = std::getenv("PATH");
+    ::setenv("PATH", folder.path().c_str(), 1); // where there is no supermin
+    const std::string first = failure();
+    const std::string second = failure();
+    const std::filesystem::path marker = cache / (template_key({}) + ".failed");
+    std::filesystem::last_write_time(marker, std::filesystem::file_time_type::clock::now() - std::chrono::hours(2));
+    const std::string later = failure();
+    ::setenv("PATH", path.c_str(), 1);
+    EXPECT_THAT(first, testing::HasSubstr("supermin"));
+    EXPECT_EQ("making a warm one failed within the last hour: " + first, second);
+    EXPECT_EQ(first, later);
 }
 
 } // namespace
