@@ -31,8 +31,6 @@ struct Appliance::State {
     std::optional<std::filesystem::path> transfer; // see ApplianceOptions
     std::string transfer_label;
     std::optional<std::stop_callback<void (*)()>> on_stop;
-    std::vector<Mountpoint> system;      // as find_system() found it last
-    std::optional<std::string> found_by; // and what that depended on
 
     [[nodiscard]] guestfs_h* get() const { return handle.get(); }
 
@@ -56,10 +54,6 @@ struct Appliance::State {
         }
         return output.get();
     }
-
-    // What the answer of find_system() depends on, when the root is on this device: the devices and the guest's fstab.
-    // nullopt where that is no plain file. Unmounts everything.
-    [[nodiscard]] std::optional<std::string> what_finding_depends_on(const std::string& root) const;
 
     [[nodiscard]] std::vector<std::string> strings(char** owned, std::string_view doing) const
     {

@@ -86,30 +86,8 @@ void Appliance::activate_volume_groups()
     state_->check(guestfs_lvm_scan(state_->get(), 1), "looking for logical volumes");
 }
 
-std::optional<std::string> Appliance::State::what_finding_depends_on(const std::string& root) const
-{
-    const std::string devices = run_outside("ls /dev/mapper; cat /proc/partitions", "listing the devices");
-    check(guestfs_umount_all(get()), "unmounting the disks"); // as an inspection does
-    check(guestfs_mount_ro(get(), root.c_str(), "/"), fmt::format("mounting {}", root));
-    struct guestfs_is_file_opts_argv no_links {
-    };
-    std::optional<std::string> depends;
-    if (guestfs_is_file_opts_argv(get(), "/etc/fstab", &no_links) == 1) {
-        const String digest(guestfs_checksum(get(), "sha256", "/etc/fstab"));
-        if (digest) {
-            depends = devices + digest.get();
-        }
-    }
-    check(guestfs_umount_all(get()), "unmounting the disks");
-    return depends;
-}
-
 std::vector<Mountpoint> Appliance::find_system()
 {
-    // Without KVM an inspection takes seconds, and a build asks before each step.
-    if (state_->found_by && state_->what_finding_depends_on(state_->system.front().device) == state_->found_by) {
-        return state_->system;
-    }
     const StringList roots(guestfs_inspect_os(state_->get()));
     if (!roots) {
         state_->fail(ErrorKind::step_failed, "looking for an operating system");
@@ -129,10 +107,6 @@ std::vector<Mountpoint> Appliance::find_system()
         mounts.push_back({entry[0], entry[1]});
     }
     std::ranges::sort(mounts, {}, &Mountpoint::mount);
-    if (!mounts.empty() && mounts.front().mount == "/") {
-        state_->found_by = state_->what_finding_depends_on(mounts.front().device);
-        state_->system = mounts;
-    }
     return mounts;
 }
 

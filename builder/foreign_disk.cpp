@@ -44,7 +44,9 @@ ByteSize require_safe(int fd, std::string_view format)
         throw Error(ErrorKind::untrusted, "it is not a regular file");
     }
     const ByteSize length(static_cast<std::uint64_t>(status.st_size));
-    const auto reader = [&](std::uint64_t offset, std::size_t bytes) { return read_at(fd, offset, bytes, "reading a disk image"); };
+    const auto reader = [&](std::uint64_t offset, std::size_t bytes) {
+        return read_at(fd, offset, bytes, "reading a disk image");
+    };
     if (format == "qcow2") {
         return require_safe_qcow2(reader(0, qcow2_header_bytes), length).virtual_size;
     }

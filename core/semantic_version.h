@@ -17,6 +17,7 @@ struct SemanticVersion {
     std::uint32_t minor = 0;
     std::uint32_t patch = 0;
 
+    // NOLINTNEXTLINE(modernize-use-nullptr): what clang-tidy 14 sees is the comparison that is generated
     auto operator<=>(const SemanticVersion&) const = default;
     [[nodiscard]] std::string to_string() const;
 };

@@ -62,12 +62,9 @@ std::optional<ComponentDocument> ComponentFolder::find(std::string_view name, co
     if (versions == found_.end()) {
         return std::nullopt;
     }
-    for (auto at = versions->second.rbegin(); at != versions->second.rend(); ++at) {
-        if (version.matches(at->first)) {
-            return at->second;
-        }
-    }
-    return std::nullopt;
+    const auto newest = std::find_if(versions->second.rbegin(), versions->second.rend(),
+                                     [&](const auto& entry) { return version.matches(entry.first); });
+    return newest == versions->second.rend() ? std::nullopt : std::optional(newest->second);
 }
 
 std::string ComponentFolder::hint_for(const ComponentReference& reference)

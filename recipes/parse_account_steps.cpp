@@ -13,7 +13,7 @@ namespace
 std::optional<std::uint32_t> parse_id(TableReader& table, std::string_view key)
 {
     const auto id = table.find_integer(key, "1000", 1, 2'147'483'647);
-    if (id == 65534 || id == 65535) {
+    if (id && (*id == 65534 || *id == 65535)) {
         table.fail(key, {fmt::format("{} is reserved", *id), "take another number"});
     }
     return id ? std::optional(static_cast<std::uint32_t>(*id)) : std::nullopt;

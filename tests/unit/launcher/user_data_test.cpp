@@ -55,7 +55,8 @@ TEST(UserData, TheSeedHoldsBothFiles)
     };
     ASSERT_EQ(0, ::stat(seed.c_str(), &status));
     EXPECT_EQ(status.st_mode & 0777U, 0600U);
-    EXPECT_NE(run_or_throw({.argv = {"mlabel", "-s", "-i", seed.native()}}, "reading the label").find("CIDATA"), std::string::npos);
+    EXPECT_NE(run_or_throw({.argv = {"mlabel", "-s", "-i", seed.native()}}, "reading the label").find("CIDATA"),
+              std::string::npos);
 }
 
 } // namespace
