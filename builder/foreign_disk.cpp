@@ -61,12 +61,12 @@ ByteSize require_safe(int fd, std::string_view format)
 }
 
 // `name` is what the user calls the file: the one that is read may be a copy of it.
-ByteSize require_safe_disk_named(const fs::path& file, std::string_view format, const fs::path& name)
+ByteSize require_safe_disk_named(const fs::path& disk, std::string_view format, const fs::path& name)
 {
     // O_NONBLOCK: opening a FIFO must not hang. It means nothing for regular files.
-    const FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    const FileDescriptor fd(::open(disk.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     if (!fd) {
-        throw system_error(errno, fmt::format("opening {}", file.native()));
+        throw system_error(errno, fmt::format("opening {}", disk.native()));
     }
     try {
         return require_safe(fd.get(), format);
@@ -98,10 +98,10 @@ Command limited(std::vector<std::string> argv, std::uint64_t most_bytes)
 }
 
 // A table that leads out of the file reads as zeroes: converting says nothing of the data that is missing.
-void require_sound(const fs::path& file, std::string_view format, const fs::path& name, const std::stop_token& stop)
+void require_sound(const fs::path& disk, std::string_view format, const fs::path& name, const std::stop_token& stop)
 {
     constexpr int leaks_only = 3; // space that nobody uses
-    const ProcessResult result = run(limited({"qemu-img", "check", "-q", source_node(file, format)}, 0), stop);
+    const ProcessResult result = run(limited({"qemu-img", "check", "-q", source_node(disk, format)}, 0), stop);
     if (result.outcome == ProcessResult::Outcome::exited && (result.status == 0 || result.status == leaks_only)) {
         return;
     }
