@@ -15,6 +15,7 @@ namespace
 {
 
 namespace fs = std::filesystem;
+using namespace std::string_literals;
 
 std::string read_from(const fs::path& seed, const std::string& name)
 {
@@ -47,7 +48,7 @@ TEST(UserData, TheSeedHoldsBothFiles)
 {
     const test::TemporaryFolder folder;
     const fs::path seed = folder.path() / "seed.img";
-    const std::string user_data("#!/bin/sh\0\x1f\x8b any bytes", 25);
+    const std::string user_data = "#!/bin/sh\0\x1f\x8b any bytes"s;
     make_seed(seed, user_data, "{}\n", {});
     EXPECT_EQ(read_from(seed, "user-data"), user_data);
     EXPECT_EQ(read_from(seed, "meta-data"), "{}\n");
