@@ -33,6 +33,7 @@ struct ParentImage {
 };
 
 struct BuildOptions {
+    std::filesystem::path kiln; // this program, to be started for what is made beside the build
     Accelerator accelerator = Accelerator::tcg;
     std::filesystem::path work;          // a private folder; the layers end up in it
     std::filesystem::path sockets;       // a private folder with a short path (UNIX sockets: 108 bytes)

@@ -3,35 +3,49 @@
 
 #include "builder/guestfs_handle.h"
 #include "builder/warm_template.h"
-#include "core/error.h"
 
+#include <chrono>
 #include <exception>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 namespace kiln::builder
 {
-namespace fs = std::filesystem;
+namespace
+{
 
-TemplateMaking::TemplateMaking(Accelerator accelerator, bool network, fs::path cache, fs::path work,
-                               const std::stop_token& stop)
-    : exceptions_(std::uncaught_exceptions()), on_stop_(stop, [this] { ended_.request_stop(); }),
-      on_end_(ended_.get_token(), kill_appliance_processes),
-      made_(std::async(std::launch::async, [accelerator, network, cache = std::move(cache), work = std::move(work),
-                                            token = ended_.get_token()] {
-          try {
-              const TemplateInputs inputs = find_template_inputs(accelerator, network, token);
-              static_cast<void>(ensure_template(cache, inputs, work, token));
-          } catch (const std::exception&) { // the launch tries again, and tells why it can't
-          }
-      }))
+std::vector<std::string> command_for(const std::filesystem::path& kiln, const TemplateOrder& order)
+{
+    std::vector<std::string> argv{kiln.native(), "make-appliance", std::string(name_of(order.accelerator)), order.cache,
+                                  order.work.native()};
+    if (order.network) {
+        argv.emplace_back("--network");
+    }
+    return argv;
+}
+
+} // namespace
+
+TemplateMaking::TemplateMaking(const std::filesystem::path& kiln, const TemplateOrder& order, std::stop_token stop)
+    : exceptions_(std::uncaught_exceptions()), stop_(std::move(stop)),
+      process_(command_for(kiln, order), order.work / "make-appliance.log")
 {
 }
 
 TemplateMaking::~TemplateMaking()
 {
-    if (std::uncaught_exceptions() > exceptions_) {
-        ended_.request_stop();
+    while (std::uncaught_exceptions() == exceptions_ && !stop_.stop_requested() && process_.running()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
-    made_.wait();
+}
+
+void make_template_for(const TemplateOrder& order, const std::stop_token& stop)
+{
+    const std::stop_callback on_stop(stop, kill_appliance_processes);
+    const TemplateInputs inputs = find_template_inputs(order.accelerator, order.network, stop);
+    static_cast<void>(ensure_template(order.cache, inputs, order.work, stop));
 }
 
 } // namespace kiln::builder

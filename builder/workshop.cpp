@@ -168,7 +168,11 @@ void Workshop::bootstrap()
     progress_.stage(plan_.front().title);
     raw_ = options_.work / "root.raw";
     create_sparse_file(*raw_, recipe_.root().size);
-    const TemplateMaking beside(options_.accelerator, network_from(0), options_.cache / "appliance", options_.work,
+    const TemplateMaking beside(options_.kiln,
+                                {.accelerator = options_.accelerator,
+                                 .network = network_from(0),
+                                 .cache = options_.cache / "appliance",
+                                 .work = options_.work},
                                 stop_);
     base_packages_ = bootstrap_debian(recipe_, plan_.front().locked, *raw_, random_uuid(), progress_, stop_);
     base_took_ = since(begun);

@@ -170,7 +170,8 @@ void build(Context& context, const Options& options)
     const signing::SecretKey key = context.account_key(); // asked for before the long work
     const std::string started = iso_now();
     const WorkFolders work(context.paths, "build-");
-    builder::BuildOptions how{.accelerator = context.accelerator(),
+    builder::BuildOptions how{.kiln = "/proc/self/exe",
+                              .accelerator = context.accelerator(),
                               .work = work.disks.path(),
                               .sockets = work.sockets.path(),
                               .cache = context.paths.cache,

@@ -56,6 +56,7 @@ void add_instance_snapshot(CLI::App& instance, Context& context);
 void add_test(CLI::App& app, Context& context);
 void add_key(CLI::App& app, Context& context);
 void add_supervise(CLI::App& app, Context& context);
+void add_make_appliance(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
 
 } // namespace kiln::cli

@@ -62,6 +62,7 @@ int main(int argc, char** argv)
         add_key(app, context);
         add_version(app, context);
         add_supervise(app, context);
+        add_make_appliance(app, context);
         try {
             app.parse(argc, argv);
         } catch (const CLI::ParseError& error) {
