@@ -129,7 +129,7 @@ BlockServer::BlockServer(std::vector<DiskChain> disks, const fs::path& work, con
         } catch (const Error&) {
             if (!daemon_->running() || std::chrono::steady_clock::now() > deadline) {
                 throw Error(ErrorKind::io, fmt::format("qemu-storage-daemon does not serve the disks: {}",
-                                                       printable(tail_lines(read_file(log_), 3), false)));
+                                                       tail_in_one_line(read_file(log_), 3)));
             }
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
         }

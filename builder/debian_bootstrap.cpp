@@ -105,16 +105,27 @@ std::string choose_mode()
                 "as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER");
 }
 
+// Said to standard error where the namespaces are there, to tell their failure from mmdebstrap's.
+constexpr std::string_view inside = "kiln: the namespaces are there";
+
 // As root the packages are unpacked in namespaces of their own: however Kiln ends, no process and no mount
 // outlives it. They are unpacked below the work folder, which a later build sweeps; as /tmp, because apt's own
 // user must be able to walk there.
 std::vector<std::string> in_namespaces(const fs::path& unpacked)
 {
     fs::create_directory(unpacked);
-    return {"unshare", "--mount",      "--pid",
-            "--fork",  "--kill-child", "--mount-proc",
-            "sh",      "-euc",         R"(mount --bind "$1" /tmp; shift; cd /; export TMPDIR=/tmp; exec "$@")",
-            "sh",      unpacked};
+    return {"unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "sh",
+            "-euc",
+            R"(mount --bind "$1" /tmp; echo "$2" >&2; shift 2; cd /; export TMPDIR=/tmp; exec "$@")",
+            "sh",
+            unpacked,
+            std::string(inside)};
 }
 
 const std::string& recipe_suite(const recipes::Recipe& recipe)
@@ -182,6 +193,12 @@ std::vector<InstalledPackage> bootstrap(const recipes::Recipe& recipe, const std
         command.argv.push_back(base.mirror);
     }
     const ProcessResult result = run(command, stop);
+    if (!result.succeeded() && mode == "root" && result.errors.find(inside) == std::string::npos) {
+        throw Error(ErrorKind::missing_tool,
+                    fmt::format("this host gives root no namespaces to unpack packages in: {}",
+                                tail_in_one_line(result.errors, 3)),
+                    "a container needs the capability SYS_ADMIN, a chroot a / that is a mount point");
+    }
     if (!result.succeeded()) {
         throw explain_bootstrap_failure(result.errors, recipe);
     }

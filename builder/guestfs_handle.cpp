@@ -42,7 +42,7 @@ GuestfsHandle make_handle(Accelerator accelerator, bool network, const fs::path&
 std::string last_error(guestfs_h* handle)
 {
     const char* words = guestfs_last_error(handle);
-    return printable(words != nullptr ? words : "no error was given", false);
+    return words != nullptr ? tail_in_one_line(words, 20) : "no error was given";
 }
 
 void kill_appliance_processes()

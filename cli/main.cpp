@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `kiln`: parses the command line, runs one command, turns an Error into an exit status.
 #include "cli/context.h"
+#include "cli/help_formatter.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 
@@ -45,11 +46,11 @@ int main(int argc, char** argv)
     try {
         context.paths = paths_from_environment();
         context.stop = interrupt_token();
-        CLI::App app("Kiln builds signed machine images (AMIs) from recipes, runs them as QEMU instances, tests them,\n"
-                     "and keeps a running instance as a new AMI.",
+        CLI::App app("Kiln builds signed machine images (AMIs) from recipes, runs them as QEMU\n"
+                     "instances, tests them, and keeps a running instance as a new AMI.",
                      "kiln");
         app.require_subcommand(1);
-        app.get_formatter()->column_width(36);
+        app.formatter(std::make_shared<HelpFormatter>());
         app.set_version_flag("--version", std::string("kiln ") + KILN_VERSION);
         add_doctor(app, context);
         add_build(app, context);

@@ -85,7 +85,7 @@ AcceleratorVerdict probe_kvm(const fs::path& kernel, const std::stop_token& stop
         return {.accelerator = Accelerator::kvm, .reason = "a kernel booted under KVM", .took = took};
     }
     const std::string words = result.errors.empty()
-                                  ? printable(tail_lines(result.output, 1), false)
+                                  ? tail_in_one_line(result.output, 1)
                                   : printable(result.errors.substr(0, result.errors.find('\n')), false);
     return {.accelerator = Accelerator::tcg,
             .reason = fmt::format("/dev/kvm opens, but a kernel does not boot under it: QEMU {}{}{}", result.describe(),

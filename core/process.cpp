@@ -332,8 +332,7 @@ std::string run_or_throw(const Command& command, std::string_view doing, const s
     }
     const bool full = result.errors.find("No space left on device") != std::string::npos;
     throw Error(full ? ErrorKind::no_space : ErrorKind::io,
-                fmt::format("{}: {} {}: {}", doing, program, result.describe(),
-                            printable(tail_lines(result.errors, 5), false)));
+                fmt::format("{}: {} {}: {}", doing, program, result.describe(), tail_in_one_line(result.errors, 5)));
 }
 
 std::optional<std::filesystem::path> find_program(std::string_view program)

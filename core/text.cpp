@@ -184,6 +184,17 @@ std::string tail_lines(std::string_view text, std::size_t lines)
     return std::string(start == 0 ? text : text.substr(start + 1));
 }
 
+std::string tail_in_one_line(std::string_view text, std::size_t lines)
+{
+    const std::string tail = tail_lines(text, lines);
+    std::string words;
+    for (std::string_view rest = tail; !rest.empty();) {
+        const std::string_view line = next_line(rest);
+        words += fmt::format("{}{}", words.empty() || line.empty() ? "" : "; ", printable(line, false));
+    }
+    return words;
+}
+
 std::string table(const std::vector<std::vector<std::string>>& rows)
 {
     std::vector<std::size_t> widths;

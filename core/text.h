@@ -37,6 +37,9 @@ namespace kiln
 // The last `lines` lines of `text`.
 [[nodiscard]] std::string tail_lines(std::string_view text, std::size_t lines);
 
+// The last `lines` lines of what a program said, as one printable line for a message: "first; second".
+[[nodiscard]] std::string tail_in_one_line(std::string_view text, std::size_t lines);
+
 // A table with a heading; columns are padded to their widest cell, the last one is not.
 [[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
 

@@ -136,7 +136,7 @@ void wait_until_started(const Paths& paths, const std::string& id, const std::st
             const std::string log = fs::exists(files.supervisor_log) ? read_file(files.supervisor_log) : "";
             throw Error(ErrorKind::launch,
                         instance.state_reason.empty()
-                            ? fmt::format("the supervisor did not start QEMU: {}", printable(tail_lines(log, 3), false))
+                            ? fmt::format("the supervisor did not start QEMU: {}", tail_in_one_line(log, 3))
                             : instance.state_reason);
         }
         if (stop.stop_requested()) {

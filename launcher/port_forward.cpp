@@ -50,8 +50,8 @@ std::uint16_t add_forward(QmpClient& qmp, std::uint16_t guest_port)
             return host_port;
         }
     }
-    throw Error(ErrorKind::launch, fmt::format("QEMU did not forward port {} of the guest: {}", guest_port,
-                                               printable(tail_lines(words, 1), false)));
+    throw Error(ErrorKind::launch,
+                fmt::format("QEMU did not forward port {} of the guest: {}", guest_port, tail_in_one_line(words, 1)));
 }
 
 void remove_forward(QmpClient& qmp, std::uint16_t host_port)
@@ -59,7 +59,7 @@ void remove_forward(QmpClient& qmp, std::uint16_t host_port)
     const std::string words = monitor(qmp, fmt::format("hostfwd_remove net tcp:127.0.0.1:{}", host_port));
     if (words.find("removed") == std::string::npos) {
         throw Error(ErrorKind::launch,
-                    fmt::format("QEMU still forwards port {}: {}", host_port, printable(tail_lines(words, 1), false)));
+                    fmt::format("QEMU still forwards port {}: {}", host_port, tail_in_one_line(words, 1)));
     }
 }
 

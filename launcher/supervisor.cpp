@@ -52,7 +52,7 @@ std::unique_ptr<QmpClient> connect_qmp(const InstancePaths& paths, const Watched
             return std::make_unique<QmpClient>(JsonSocket::connect(paths.qmp_socket, "QEMU"));
         } catch (const Error& error) {
             if (qemu.wait(milliseconds(10))) {
-                const std::string words = printable(tail_lines(read_file(qemu_log(paths)), 3), false);
+                const std::string words = tail_in_one_line(read_file(qemu_log(paths)), 3);
                 throw Error(ErrorKind::launch, fmt::format("QEMU ended at once: {}", words));
             }
             if (std::chrono::steady_clock::now() > deadline) {
@@ -167,7 +167,7 @@ private:
         Instance now = load_record(paths_);
         const bool asked = now.state == InstanceState::shutting_down;
         now.state = InstanceState::stopped;
-        const std::string words = printable(tail_lines(read_file(qemu_log(paths_)), 1), false);
+        const std::string words = tail_in_one_line(read_file(qemu_log(paths_)), 1);
         now.state_reason = asked ? "" : words.empty() ? "the guest shut down" : "QEMU ended: " + words;
         save_record(paths_, now);
         append_event(paths_, "stopped", {{"reason", now.state_reason}});

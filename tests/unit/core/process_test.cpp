@@ -58,7 +58,7 @@ TEST(Process, AFailureNamesProgramStatusAndLastWords)
         run_or_throw({.argv = {"sh", "-c", "echo one >&2; echo two >&2; exit 4"}}, "trying");
         FAIL();
     } catch (const Error& error) {
-        EXPECT_STREQ(error.what(), "trying: sh exited with status 4: one\\x0atwo");
+        EXPECT_STREQ(error.what(), "trying: sh exited with status 4: one; two");
     }
     try {
         run_or_throw({.argv = {"kiln-no-such-program"}}, "trying");

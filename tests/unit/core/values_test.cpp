@@ -85,6 +85,13 @@ TEST(Printable, ShowsWhatATerminalWouldObey)
     EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80"); // a surrogate
 }
 
+TEST(TailInOneLine, JoinsLinesAndNotWhatIsInThem)
+{
+    EXPECT_EQ(tail_in_one_line("zero\none\n\ntw\x1bo\n\n", 3), "one; tw\\x1bo");
+    EXPECT_EQ(tail_in_one_line("one", 3), "one");
+    EXPECT_EQ(tail_in_one_line("", 3), "");
+}
+
 TEST(NearMiss, FindsATypingErrorAndNoMore)
 {
     constexpr std::array<std::string_view, 3> keys{"architecture", "description", "version"};
