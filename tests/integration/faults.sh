@@ -42,6 +42,14 @@ if [ ! -e /usr/sbin/mmdebstrap ] && [ ! -e /sbin/mmdebstrap ]; then
     contains "apt-get install mmdebstrap"
 fi
 
+if [ "$(id -u)" = 0 ] && ! grep -qs '^\(root\|0\):' /etc/subuid; then
+    say "a host that gives root no namespaces"
+    printf '#!/bin/sh\necho "unshare: Operation not permitted" >&2\nexit 1\n' >"$tools/unshare"
+    chmod +x "$tools/unshare"
+    expect 4 env PATH="$tools:$PATH" "$kiln" build --no-cache "$(recipe no-namespaces)"
+    contains "no namespaces to unpack packages in: unshare: Operation not permitted"
+fi
+
 say "a package that does not exist; what the caller left open does not matter"
 exec 3</dev/null 4</dev/null 5</dev/null 6</dev/null 7</dev/null 8</dev/null 9</dev/null
 expect 7 "$kiln" build "$(recipe no-package -e 's/"openssh-server",/"openssh-server", "openssh-sever",/')"
