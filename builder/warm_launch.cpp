@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/warm_launch.h"
 
+#include "builder/hypervisor_path.h"
 #include "core/error.h"
 #include "core/file_descriptor.h"
 #include "core/files.h"
@@ -55,7 +56,7 @@ void WarmLaunch::start(guestfs_h* handle)
     // The template's folder looks to libguestfs like a fixed appliance, and keeps what it learns about QEMU.
     if (guestfs_set_path(handle, machine_.folder.c_str()) == -1 ||
         guestfs_set_cachedir(handle, machine_.folder.c_str()) == -1 ||
-        guestfs_set_hv(handle, (folder_ / hypervisor_name).c_str()) == -1) {
+        guestfs_set_hv(handle, hypervisor_path(folder_ / hypervisor_name).c_str()) == -1) {
         fail(handle, "choosing the appliance");
     }
     // libguestfs does not launch without a disk; the wrapper leaves it out.
