@@ -152,7 +152,7 @@ void add_image(CLI::App& app, Context& context)
                    "Print how it was built (the predicate of SLSA provenance v1), once its signature is checked")
         ->excludes(sbom);
     on_run_in_region(*show_command, context, [&context, options] { show(context, *options); });
-    add("verify", "Check signature, digests, trust and permission, as a launch does", verify_image);
+    add("verify", "Check it as a launch does, and show each check", verify_image);
     add_image_changes(*image, context);
     add_image_history(*image, context);
     add_image_copy(*image, context);

@@ -78,8 +78,7 @@ void add_deprecate(CLI::App& image, Context& context)
 {
     auto options = std::make_shared<DeprecateOptions>();
     CLI::App* command =
-        add_change(image, context, "deprecate", "Warn at launches from a date on, and hide it from others' lists",
-                   std::make_shared<std::string>(),
+        add_change(image, context, "deprecate", "Warn at launches from a date on", std::make_shared<std::string>(),
                    [options](const registry::Image&) { return registry::deprecate_at(deprecation_time(*options)); });
     CLI::Option* at = command->add_option("--at", options->at, "2027-11-23, or 2027-11-23T17:44:58Z (now)");
     at->type_name("DATE");
@@ -94,7 +93,7 @@ struct ChannelOptions {
 void add_channel(CLI::App& image, Context& context)
 {
     auto options = std::make_shared<ChannelOptions>();
-    CLI::App* command = add_change(image, context, "channel", "Let NAME@CHANNEL name this version from now on",
+    CLI::App* command = add_change(image, context, "channel", "Let NAME@CHANNEL name this version",
                                    std::make_shared<std::string>(), [options](const registry::Image& one) {
                                        return options->leave ? registry::leave_channel(one.name, options->channel)
                                                              : registry::take_channel(one.name, options->channel);
@@ -118,7 +117,7 @@ void add_image_changes(CLI::App& image, Context& context)
     };
     add("disable", "Let nobody launch it, until it is enabled", registry::disable);
     add("enable", "Let it be launched again", registry::enable);
-    add("deregister", "Remove it for good; its id and version stay taken", registry::deregister);
+    add("deregister", "Remove it for good; its id stays taken", registry::deregister);
     add_channel(image, context);
 }
 

@@ -42,7 +42,7 @@ void copy(Context& context, const CopyOptions& options)
 
 void add_image_copy(CLI::App& image, Context& context)
 {
-    CLI::App* command = image.add_subcommand("copy", "Copy it to another region, where it gets an id of its own");
+    CLI::App* command = image.add_subcommand("copy", "Copy it to another region, with a new id");
     auto options = std::make_shared<CopyOptions>();
     command->add_option("image", options->image, image_reference_help)->required()->type_name("AMI");
     command->add_option("--to", options->to, "The region that gets the copy")->required()->type_name("REGION");

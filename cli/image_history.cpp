@@ -44,7 +44,7 @@ void history(Context& context, const std::string& reference)
 
 void add_image_history(CLI::App& image, Context& context)
 {
-    CLI::App* command = image.add_subcommand("history", "All that its holder did with it, signed and numbered");
+    CLI::App* command = image.add_subcommand("history", "What its holder did with it: signed events");
     auto reference = std::make_shared<std::string>();
     command->add_option("image", *reference, image_reference_help)->required()->type_name("AMI");
     on_run_in_region(*command, context, [&context, reference] { history(context, *reference); });

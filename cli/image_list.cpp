@@ -102,10 +102,9 @@ void list(Context& context, const ListOptions& options)
 
 void add_image_list(CLI::App& image, Context& context)
 {
-    CLI::App* command = image.add_subcommand("list", "The AMIs that you hold or may launch, newest first");
+    CLI::App* command = image.add_subcommand("list", "The AMIs you hold or may launch, newest first");
     auto options = std::make_shared<ListOptions>();
-    command->add_option("--state", options->state, "available, deprecated, disabled or deregistered")
-        ->type_name("STATE");
+    command->add_option("--state", options->state, "available, deprecated, disabled, deregistered")->type_name("STATE");
     command->add_option("--owner", options->owner, "Of this account only; `self`: your own")->type_name("ACCOUNT");
     command->add_flag("--all", options->all, "Also what is hidden: others' private ones");
     on_run_in_region(*command, context, [&context, options] { list(context, *options); });

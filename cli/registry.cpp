@@ -103,7 +103,7 @@ void add_registry(CLI::App& app, Context& context)
     add_named(*registry, context, "init", "Make a region", init);
     CLI::App* list_command = registry->add_subcommand("list", "The regions of this home");
     on_run(*list_command, context, [&context] { list(context); });
-    add_named(*registry, context, "forget", "Accept a catalogue that is older than what was seen", forget);
+    add_named(*registry, context, "forget", "Accept an older catalogue than was seen", forget);
 }
 
 } // namespace kiln::cli
