@@ -126,7 +126,7 @@ std::optional<registry::Image> find_built(const registry::Region& region, const 
                                           const std::optional<registry::Image>& parent)
 {
     const auto built = region.find(recipe.name, recipe.version, recipe.architecture);
-    if (!built || built->recipe != recipe.digest) {
+    if (!built || built->recipe != recipe.digest || built->state == registry::ImageState::deregistered) {
         return std::nullopt;
     }
     const auto lineage = parent ? region.load_manifest(*built).parent : std::nullopt;
@@ -150,7 +150,8 @@ void build(Context& context, const Options& options)
     const auto region = context.open_region();
     const fs::path lock_file = builder::lock_file_of(options.recipe);
     const auto lock = options.lock ? std::nullopt : builder::find_lock_file(lock_file);
-    const std::optional<registry::Image> parent = find_parent(*region, recipe, lock ? &*lock : nullptr);
+    const std::optional<registry::Image> parent =
+        find_parent(*region, recipe, lock ? &*lock : nullptr, context.trust());
     Progress progress;
     const auto finish = [&](const registry::Image& image, bool reused) {
         if (options.lock) {
@@ -215,7 +216,7 @@ void add_build(CLI::App& app, Context& context)
                       "Write RECIPE.lock.json: later builds use just these packages and inputs, or fail");
     command->add_flag("--no-cache", options->no_cache, "Make every layer anew, also those that the cache has");
     command->add_flag("--debug", options->debug, "Where a step fails, a shell in the system as it left it");
-    on_run(*command, context, [&context, options] { build(context, *options); });
+    on_run_in_region(*command, context, [&context, options] { build(context, *options); });
 }
 
 } // namespace kiln::cli

@@ -115,10 +115,10 @@ void add_component(CLI::App& app, Context& context)
         ->add_option("--set", options->parameters, "A value to check it with, for a parameter without a default")
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
-    on_run(*publish_command, context, [&context, options] { publish(context, *options); });
+    on_run_in_region(*publish_command, context, [&context, options] { publish(context, *options); });
 
     CLI::App* list_command = component->add_subcommand("list", "The components of the region, by name");
-    on_run(*list_command, context, [&context] { list(context); });
+    on_run_in_region(*list_command, context, [&context] { list(context); });
 
     CLI::App* show_command =
         component->add_subcommand("show", "The text of a component, once its signature is checked");
@@ -126,7 +126,7 @@ void add_component(CLI::App& app, Context& context)
     show_command->add_option("component", *reference, "NAME (the highest version), NAME@1.2.3 or NAME@1.2.x")
         ->required()
         ->type_name("COMPONENT");
-    on_run(*show_command, context, [&context, reference] { show(context, *reference); });
+    on_run_in_region(*show_command, context, [&context, reference] { show(context, *reference); });
 }
 
 } // namespace kiln::cli

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/names.h"
 #include "core/text.h"
 #include "recipes/recipe.h"
 
@@ -87,10 +88,28 @@ Json error_json(const std::exception& error)
 
 } // namespace
 
-std::unique_ptr<registry::Region> Context::open_region() const
+std::unique_ptr<registry::Region> Context::open_region(const std::string& name) const
 {
+    if (!is_region_name(name)) {
+        throw Error(ErrorKind::usage, fmt::format("\"{}\" is not a region", printable(name.substr(0, 200), false)),
+                    "a region has 1 to 63 lower-case letters, digits and inner -");
+    }
+    if (name != default_region && !has_region(name)) {
+        throw Error(ErrorKind::not_found, fmt::format("there is no region {}", name),
+                    fmt::format("`kiln registry init {}` makes it; `kiln registry list` shows which there are", name));
+    }
     make_directories(paths.home, 0700);
-    return std::make_unique<registry::Region>(paths.regions / region, region);
+    return std::make_unique<registry::Region>(paths.regions / name, name, memory_of(name));
+}
+
+bool Context::has_region(const std::string& name) const
+{
+    return std::filesystem::exists(paths.regions / name / "oci-layout");
+}
+
+std::filesystem::path Context::memory_of(const std::string& name) const
+{
+    return paths.home / "seen" / (name + ".sqlite");
 }
 
 Accelerator Context::accelerator() const
@@ -107,6 +126,14 @@ void on_run(CLI::App& command, Context& context, std::function<void()> action)
 {
     command.add_flag("--json", context.json, "Print the result as JSON");
     command.callback(std::move(action));
+}
+
+void on_run_in_region(CLI::App& command, Context& context, std::function<void()> action)
+{
+    command.add_option("--region", context.region, "The region to use (default: local)")
+        ->envname("KILN_REGION")
+        ->type_name("REGION");
+    on_run(command, context, std::move(action));
 }
 
 void print_result(const Context& context, const Json& value, std::string_view text)

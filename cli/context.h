@@ -7,6 +7,7 @@
 #include "core/paths.h"
 #include "registry/region.h"
 #include "signing/account.h"
+#include "signing/trust_store.h"
 
 #include <CLI/CLI.hpp>
 
@@ -15,19 +16,29 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 namespace kiln::cli
 {
+
+inline constexpr std::string_view default_region = "local";
+// Of every command that takes an image.
+inline constexpr const char* image_reference_help = "An id, NAME, NAME@1.2.x or NAME@CHANNEL";
 
 struct Context {
     Paths paths;
     std::stop_token stop;
     bool json = false;
-    std::string region = "local";
+    std::string region{default_region};
     int exit_status = 0; // of a command that ended without an Error
 
-    // The region, made on first use when it is the default one.
-    [[nodiscard]] std::unique_ptr<registry::Region> open_region() const;
+    // The region, made on first use when it is the default one. Throws Error{not_found, usage} for another one.
+    [[nodiscard]] std::unique_ptr<registry::Region> open_region() const { return open_region(region); }
+    [[nodiscard]] std::unique_ptr<registry::Region> open_region(const std::string& name) const;
+    [[nodiscard]] bool has_region(const std::string& name) const;
+    // What this home has seen of the region's events.
+    [[nodiscard]] std::filesystem::path memory_of(const std::string& name) const;
+    [[nodiscard]] signing::TrustStore trust() const { return signing::TrustStore(paths.trust); }
     [[nodiscard]] Accelerator accelerator() const;
     // The account's key; asks for the passphrase on a terminal when the key is encrypted and neither
     // KILN_KEY_PASSPHRASE nor KILN_KEY_PASSPHRASE_FILE is set.
@@ -36,6 +47,9 @@ struct Context {
 
 // Adds --json and makes `action` what the command does.
 void on_run(CLI::App& command, Context& context, std::function<void()> action);
+
+// The same, with --region.
+void on_run_in_region(CLI::App& command, Context& context, std::function<void()> action);
 
 // Prints to standard output: the value when --json was given, else `text`.
 void print_result(const Context& context, const Json& value, std::string_view text);
@@ -50,6 +64,11 @@ void add_recipe(CLI::App& app, Context& context);
 void add_recipe_plan(CLI::App& recipe, Context& context);
 void add_component(CLI::App& app, Context& context);
 void add_image(CLI::App& app, Context& context);
+void add_image_list(CLI::App& image, Context& context);
+void add_image_changes(CLI::App& image, Context& context);
+void add_image_history(CLI::App& image, Context& context);
+void add_image_copy(CLI::App& image, Context& context);
+void add_registry(CLI::App& app, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_instance(CLI::App& app, Context& context);
 void add_instance_snapshot(CLI::App& instance, Context& context);

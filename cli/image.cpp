@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln image list|show|verify
+// kiln image show|verify; the other commands are in image_*.cpp
 #include "cli/context.h"
+#include "cli/image_text.h"
 #include "cli/publish.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "registry/verified_image.h"
-#include "signing/trust_store.h"
 
 #include <fmt/format.h>
 
@@ -14,31 +14,24 @@ namespace kiln::cli
 namespace
 {
 
-void list(Context& context)
+// What its events make of it; where they don't hold, what the catalogue says, with a warning.
+registry::Image explained(const Context& context, const registry::Region& region, const registry::Image& image,
+                          const bundle::Manifest& manifest)
 {
-    const auto region = context.open_region();
-    Json json = Json::array();
-    std::vector<std::vector<std::string>> rows = {{"IMAGE ID", "NAME", "VERSION", "STATE", "SIZE", "CREATED"}};
-    for (const registry::Image& image : region->images()) {
-        json.push_back(to_json(image, context.region));
-        rows.push_back({image.id, image.name, image.version.to_string(), std::string(name_of(image.state)),
-                        to_string(image.stored_size), image.created.substr(0, 10)});
+    try {
+        return region.explained(image, manifest, context.trust());
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::untrusted) {
+            throw;
+        }
+        fmt::print(stderr, "kiln: warning: what may change is shown as the catalogue has it, unverified: {}\n",
+                   printable(error.what()));
+        return image;
     }
-    print_result(context, json,
-                 rows.size() == 1 ? "There is no image yet; `kiln build recipes/library/debian-12.toml` makes one.\n"
-                                  : table(rows));
 }
 
-std::string launch_permission(const registry::Image& image, const bundle::Manifest& manifest)
-{
-    if (image.launch_public) {
-        return "public";
-    }
-    const std::vector<std::string>& accounts = manifest.launch.accounts;
-    return accounts.empty() ? "the owner" : "the owner, " + join(accounts, ", ");
-}
-
-std::string describe(const registry::Image& image, const bundle::Manifest& manifest, const std::string& region)
+std::string describe(const registry::Image& image, const bundle::Manifest& manifest, const std::string& region,
+                     const std::vector<std::string>& channels)
 {
     std::vector<std::vector<std::string>> rows = {
         {"Image ID", image.id},
@@ -49,11 +42,13 @@ std::string describe(const registry::Image& image, const bundle::Manifest& manif
         {"Boot mode", manifest.boot_mode},
         {"Operating system", manifest.os_name},
         {"State", std::string(name_of(image.state))},
-        {"Launch permission", launch_permission(image, manifest)},
+        {"Launch permission", launch_permission(image)},
+        {"Channels", channels.empty() ? "none" : join(channels, ", ")},
         {"Instance type", manifest.launch.instance_type.value_or("any")},
         {"Minimum memory", manifest.launch.minimum_memory ? to_string(*manifest.launch.minimum_memory) : "none"},
-        {"Deprecated on", manifest.launch.deprecated_on.value_or("never")},
-        {"Owner", image.owner},
+        {"Deprecated at", image.deprecated_at.value_or("never")},
+        {"Owner", image.holder},
+        {"Signed by", image.owner},
         {"Region", region},
         {"Created", image.created},
         {"Manifest", image.manifest.to_string()},
@@ -96,27 +91,28 @@ struct ShowOptions {
 void show(Context& context, const ShowOptions& options)
 {
     const auto region = context.open_region();
-    const registry::Image image = region->resolve(options.image);
+    registry::Image image = region->resolve(options.image, context.trust());
     if (options.sbom || options.provenance) {
-        const Json document =
-            region->attachment(image, options.sbom ? bundle::sbom_artifact_type : bundle::provenance_artifact_type,
-                               signing::TrustStore(context.paths.trust));
+        const Json document = region->attachment(
+            image, options.sbom ? bundle::sbom_artifact_type : bundle::provenance_artifact_type, context.trust());
         print_result(context, document, document.dump(2) + "\n");
         return;
     }
     const bundle::Manifest manifest = region->load_manifest(image);
+    image = explained(context, *region, image, manifest);
+    const std::vector<std::string> channels = region->channels_of(image);
     Json json = to_json(image, context.region);
+    json["channels"] = channels;
     json["ami"] = bundle::to_json(manifest);
-    print_result(context, json, describe(image, manifest, context.region));
+    print_result(context, json, describe(image, manifest, context.region, channels));
 }
 
 void verify_image(Context& context, const std::string& reference)
 {
     const auto region = context.open_region();
-    const registry::Image image = region->resolve(reference);
+    const registry::Image image = region->resolve(reference, context.trust());
     const signing::Account account = signing::ensure_account(context.paths);
-    const registry::Decision decision =
-        registry::decide(*region, image, signing::TrustStore(context.paths.trust), account.id);
+    const registry::Decision decision = registry::decide(*region, image, context.trust(), account.id);
     Json checks = Json::array();
     std::string text;
     for (const registry::Check& check : decision.checks) {
@@ -136,32 +132,30 @@ void verify_image(Context& context, const std::string& reference)
 
 void add_image(CLI::App& app, Context& context)
 {
-    CLI::App* image = app.add_subcommand("image", "List, show and verify AMIs");
+    CLI::App* image = app.add_subcommand("image", "List, show, verify, share and retire AMIs");
     image->require_subcommand(1);
-    CLI::App* list_command = image->add_subcommand("list", "The AMIs of the region, newest first");
-    on_run(*list_command, context, [&context] { list(context); });
+    add_image_list(*image, context);
 
     auto reference = std::make_shared<std::string>();
     const auto add = [&](const char* name, const char* description, void (*action)(Context&, const std::string&)) {
         CLI::App* command = image->add_subcommand(name, description);
-        command->add_option("image", *reference, "An id, NAME (the newest), NAME@1.2.3 or NAME@1.2.x")
-            ->required()
-            ->type_name("AMI");
-        on_run(*command, context, [&context, reference, action] { action(context, *reference); });
+        command->add_option("image", *reference, image_reference_help)->required()->type_name("AMI");
+        on_run_in_region(*command, context, [&context, reference, action] { action(context, *reference); });
     };
     auto options = std::make_shared<ShowOptions>();
     CLI::App* show_command = image->add_subcommand("show", "All about one AMI");
-    show_command->add_option("image", options->image, "An id, NAME (the newest), NAME@1.2.3 or NAME@1.2.x")
-        ->required()
-        ->type_name("AMI");
+    show_command->add_option("image", options->image, image_reference_help)->required()->type_name("AMI");
     CLI::Option* sbom = show_command->add_flag("--sbom", options->sbom,
                                                "Print its bill of materials (SPDX 2.3), once its signature is checked");
     show_command
         ->add_flag("--provenance", options->provenance,
                    "Print how it was built (the predicate of SLSA provenance v1), once its signature is checked")
         ->excludes(sbom);
-    on_run(*show_command, context, [&context, options] { show(context, *options); });
-    add("verify", "Check signature, digests, trust and permission, as a launch does", verify_image);
+    on_run_in_region(*show_command, context, [&context, options] { show(context, *options); });
+    add("verify", "Check it as a launch does, and show each check", verify_image);
+    add_image_changes(*image, context);
+    add_image_history(*image, context);
+    add_image_copy(*image, context);
 }
 
 } // namespace kiln::cli

@@ -44,6 +44,8 @@ bundle::Manifest manifest_for(const bundle::Manifest& parent, const registry::Im
     bundle::Manifest manifest = parent;
     manifest.owner = owner;
     manifest.launch_public = false;
+    manifest.launch.accounts.clear(); // whom the parent was shared with, and its age, are its own
+    manifest.launch.deprecated_on.reset();
     manifest.parent = bundle::Parent{parent.name, parent.version, parent_image.manifest};
     manifest.source = {};
     manifest.source.kind = "instance";
@@ -62,8 +64,9 @@ void snapshot(Context& context, const SnapshotOptions& options)
                     "a name has 3 to 128 lower-case letters, digits and inner - . _; a version is like 1.0.0");
     }
     const launcher::Instance instance = launcher::resolve_instance(context.paths, options.instance);
-    const auto region = context.open_region();
-    const registry::Image parent_image = region->resolve(instance.image_id);
+    const auto region = context.open_region(instance.region);
+    const auto known = region->find_id(instance.image_id); // perhaps deregistered: its layers are still there
+    const registry::Image parent_image = known ? *known : region->resolve(instance.image_id);
     const bundle::Manifest parent = region->load_manifest(parent_image);
     require_free_version(*region, options.name, *version, parent.architecture);
     const signing::Account account = signing::ensure_account(context.paths);
@@ -88,7 +91,7 @@ void snapshot(Context& context, const SnapshotOptions& options)
     const registry::Image image = publish(*region, std::move(manifest), disks, {}, key);
     progress.finish();
 
-    Json json = to_json(image, context.region);
+    Json json = to_json(image, region->name());
     json["consistency"] = copies.consistency;
     json["consistency_reason"] = copies.consistency_reason.empty() ? Json() : Json(copies.consistency_reason);
     json["frozen_ms"] = copies.frozen_for.count();

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/launch_image.h"
 
-#include "core/timestamp.h"
 #include "launcher/launch.h"
 #include "registry/verified_image.h"
-#include "signing/trust_store.h"
 
 #include <fmt/format.h>
 
@@ -18,18 +16,17 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
         static_cast<void>(launcher::find_instance_type(*options.type)); // before the long work
     }
     const auto region = context.open_region();
-    const registry::Image image = region->resolve(reference);
+    const registry::Image image = region->resolve(reference, context.trust());
     const signing::Account account = signing::ensure_account(context.paths);
 
     progress.stage(fmt::format("verify {} {}", image.name, image.version.to_string()));
-    const registry::VerifiedImage verified =
-        registry::verify(*region, image, signing::TrustStore(context.paths.trust), account.id);
+    const registry::VerifiedImage verified = registry::verify(*region, image, context.trust(), account.id);
 
     const bundle::LaunchDefaults& launch = verified.manifest().launch;
     const launcher::InstanceType instance_type = launcher::choose_instance_type(options.type, launch);
-    if (launch.deprecated_on && *launch.deprecated_on <= iso_now().substr(0, 10)) { // days compare as texts
+    if (verified.image().state == registry::ImageState::deprecated) {
         progress.note(fmt::format("warning: {} {} is deprecated since {}", image.name, image.version.to_string(),
-                                  *launch.deprecated_on));
+                                  verified.image().deprecated_at.value_or("an unknown time")));
     }
 
     progress.stage(fmt::format("launch {} as {}", image.id, instance_type.name));

@@ -57,6 +57,7 @@ int main(int argc, char** argv)
         add_recipe(app, context);
         add_component(app, context);
         add_image(app, context);
+        add_registry(app, context);
         add_run(app, context);
         add_instance(app, context);
         add_test(app, context);

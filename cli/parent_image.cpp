@@ -2,7 +2,6 @@
 #include "cli/parent_image.h"
 
 #include "registry/verified_image.h"
-#include "signing/trust_store.h"
 
 #include <algorithm>
 
@@ -10,7 +9,7 @@ namespace kiln::cli
 {
 
 std::optional<registry::Image> find_parent(const registry::Region& region, const recipes::Recipe& recipe,
-                                           const builder::LockFile* lock)
+                                           const builder::LockFile* lock, const signing::TrustStore& trust)
 {
     const auto* base = std::get_if<recipes::AmiBase>(&recipe.base);
     if (base == nullptr) {
@@ -25,15 +24,14 @@ std::optional<registry::Image> find_parent(const registry::Region& region, const
             return *found;
         }
     }
-    return region.resolve(base->reference); // the planner refuses another one than the locked
+    return region.resolve(base->reference, trust); // the planner refuses another one than the locked
 }
 
 builder::ParentImage verify_parent(const Context& context, const registry::Region& region,
                                    const registry::Image& parent)
 {
     const signing::Account account = signing::ensure_account(context.paths);
-    const registry::VerifiedImage verified =
-        registry::verify(region, parent, signing::TrustStore(context.paths.trust), account.id);
+    const registry::VerifiedImage verified = registry::verify(region, parent, context.trust(), account.id);
     builder::ParentImage image{.manifest = parent.manifest, .volumes = {}};
     for (const bundle::BlockDeviceMapping& mapping : verified.manifest().block_devices) {
         image.volumes.push_back(

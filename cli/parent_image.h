@@ -16,7 +16,8 @@ namespace kiln::cli
 // nullopt for a recipe with another base. The image that `lock`, which may be nullptr, has for it, as long as the
 // region has that. Throws Error{not_found} when no image in the region fits.
 [[nodiscard]] std::optional<registry::Image> find_parent(const registry::Region& region, const recipes::Recipe& recipe,
-                                                         const builder::LockFile* lock);
+                                                         const builder::LockFile* lock,
+                                                         const signing::TrustStore& trust);
 
 // For the builder, after the same checks as before a launch. Throws Error{untrusted, permission_denied}.
 [[nodiscard]] builder::ParentImage verify_parent(const Context& context, const registry::Region& region,

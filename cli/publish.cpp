@@ -67,7 +67,9 @@ void require_free_version(const registry::Region& region, const std::string& nam
     if (const auto taken = region.find(name, version, architecture)) {
         throw Error(
             ErrorKind::conflict,
-            fmt::format("{} {} is already in the region {} as {}", name, version.to_string(), region.name(), taken->id),
+            fmt::format("{} {} {} the region {} as {}", name, version.to_string(),
+                        taken->state == registry::ImageState::deregistered ? "was deregistered in" : "is already in",
+                        region.name(), taken->id),
             "versions don't change once published: raise the version");
     }
 }
@@ -83,6 +85,9 @@ Json to_json(const registry::Image& image, const std::string& region)
             {"region", region},
             {"state", registry::name_of(image.state)},
             {"public", image.launch_public},
+            {"launch_accounts", image.launch_accounts},
+            {"deprecated_at", image.deprecated_at ? Json(*image.deprecated_at) : Json()},
+            {"holder", image.holder},
             {"created", image.created},
             {"manifest", image.manifest.to_string()},
             {"recipe", image.recipe ? Json(image.recipe->to_string()) : Json()},

@@ -85,7 +85,7 @@ void add_recipe(CLI::App& app, Context& context)
         ->required()
         ->type_name("RECIPE");
     add_parameters(*check_command, *parameters);
-    on_run(*check_command, context, [&context, file, parameters] { check(context, *file, *parameters); });
+    on_run_in_region(*check_command, context, [&context, file, parameters] { check(context, *file, *parameters); });
 
     CLI::App* new_command = recipe->add_subcommand("new", "Write a recipe to start from, NAME.toml");
     auto name = std::make_shared<std::string>();

@@ -35,7 +35,7 @@ std::vector<LayerForecast> forecast(const Context& context, const Options& optio
         options.recipe, {.parameters = parse_parameters(options.parameters), .components = &components});
     const auto lock = builder::find_lock_file(builder::lock_file_of(options.recipe));
     const builder::LockFile* locked = lock ? &*lock : nullptr;
-    const auto parent = find_parent(*context.open_region(), recipe, locked);
+    const auto parent = find_parent(*context.open_region(), recipe, locked, context.trust());
     const auto ground = parent ? std::optional(parent->manifest) : std::nullopt;
     builder::LayerCache cache(context.paths.cache);
     return builder::forecast(cache, builder::plan_layers(recipe, ground, locked), ground ? ground->to_string() : "");
@@ -111,7 +111,7 @@ void add(CLI::App& recipe, Context& context, const char* name, const char* descr
         ->required()
         ->type_name("RECIPE");
     add_parameters(*command, options->parameters);
-    on_run(*command, context, [&context, options, show] { show(context, *options); });
+    on_run_in_region(*command, context, [&context, options, show] { show(context, *options); });
 }
 
 } // namespace

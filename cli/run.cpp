@@ -77,9 +77,7 @@ void add_run(CLI::App& app, Context& context)
 {
     CLI::App* command = app.add_subcommand("run", "Launch an AMI as an instance");
     auto options = std::make_shared<RunOptions>();
-    command->add_option("image", options->image, "An id, NAME (the newest), NAME@1.2.3 or NAME@1.2.x")
-        ->required()
-        ->type_name("AMI");
+    command->add_option("image", options->image, image_reference_help)->required()->type_name("AMI");
     command
         ->add_option("--type", options->type, "Instance type, t3.nano to t3.xlarge (default: the AMI's, else t3.small)")
         ->type_name("TYPE");
@@ -95,7 +93,7 @@ void add_run(CLI::App& app, Context& context)
         ->type_name("NAME");
     command->add_flag("--wait", options->wait, "Return when the guest says that it is up");
     command->add_flag("-q,--quiet", options->quiet, "Print just the instance's id");
-    on_run(*command, context, [&context, options] { run_image(context, *options); });
+    on_run_in_region(*command, context, [&context, options] { run_image(context, *options); });
 }
 
 void add_supervise(CLI::App& app, Context& context)

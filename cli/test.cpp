@@ -102,8 +102,9 @@ std::string to_text(const std::vector<launcher::TestResult>& results)
 void test(Context& context, const TestOptions& options)
 {
     Progress progress;
-    const auto image = context.open_region()->resolve(options.image);
-    const std::vector<bundle::Test> tests = context.open_region()->load_manifest(image).tests;
+    const auto region = context.open_region();
+    const auto image = region->resolve(options.image, context.trust());
+    const std::vector<bundle::Test> tests = region->load_manifest(image).tests;
     TestInstance instance(context.paths,
                           launch_image(context, image.id,
                                        {.type = options.type.empty() ? std::nullopt : std::optional(options.type)},
@@ -148,13 +149,11 @@ void add_test(CLI::App& app, Context& context)
 {
     CLI::App* command = app.add_subcommand("test", "Launch an AMI, run its tests, terminate it");
     auto options = std::make_shared<TestOptions>();
-    command->add_option("image", options->image, "An id, NAME (the newest), NAME@1.2.3 or NAME@1.2.x")
-        ->required()
-        ->type_name("AMI");
+    command->add_option("image", options->image, image_reference_help)->required()->type_name("AMI");
     command->add_option("--type", options->type, "Instance type (default: the AMI's, else t3.small)")
         ->type_name("TYPE");
     command->add_option("--junit", options->junit, "Write the results as JUnit XML to this file")->type_name("FILE");
-    on_run(*command, context, [&context, options] { test(context, *options); });
+    on_run_in_region(*command, context, [&context, options] { test(context, *options); });
 }
 
 } // namespace kiln::cli

@@ -2,6 +2,7 @@
 // The rules for the head of a recipe and its base.
 #include "recipes/field_rules.h"
 
+#include "core/names.h"
 #include "core/random.h"
 #include "core/text.h"
 #include "recipes/rule_helpers.h"
@@ -156,7 +157,8 @@ Checked<AmiBase> check_image_reference(std::string_view text)
         return *problem;
     }
     const std::string_view version = at == std::string_view::npos ? "x.x.x" : text.substr(at + 1);
-    const auto pattern = parse_version_pattern(version);
+    // A channel is the region's: any version that it names will do.
+    const auto pattern = is_channel_name(version) ? VersionPattern() : parse_version_pattern(version);
     if (!pattern) {
         return Problem{in_quotes(version) + " is not a version",
                        R"("1.4.2", or with x from the right: "1.4.x", "1.x.x")"};

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/catalogue.h"
 
+#include "bundle/field_rules.h"
 #include "core/error.h"
 #include "core/random.h"
+#include "core/text.h"
+#include "core/timestamp.h"
+#include "registry/catalogue_schema.h"
 #include "signing/trust_store.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <functional>
 
 namespace kiln::registry
 {
@@ -15,45 +21,15 @@ namespace fs = std::filesystem;
 namespace
 {
 
-constexpr std::int64_t catalogue_version = 1;
-constexpr std::int64_t application_id = 0x4b494c4e; // "KILN"
-
-constexpr const char* create_tables = R"(
-    CREATE TABLE images (
-        id            TEXT    NOT NULL PRIMARY KEY,
-        name          TEXT    NOT NULL,
-        major         INTEGER NOT NULL,
-        minor         INTEGER NOT NULL,
-        patch         INTEGER NOT NULL,
-        architecture  TEXT    NOT NULL,
-        description   TEXT    NOT NULL,
-        owner         TEXT    NOT NULL,
-        manifest      TEXT    NOT NULL,
-        created       TEXT    NOT NULL,
-        state         TEXT    NOT NULL CHECK (state IN ('available', 'deprecated', 'disabled')),
-        launch_public INTEGER NOT NULL CHECK (launch_public IN (0, 1)),
-        virtual_size  INTEGER NOT NULL,
-        stored_size   INTEGER NOT NULL,
-        recipe        TEXT,
-        UNIQUE (name, major, minor, patch, architecture)
-    ) STRICT;
-    PRAGMA application_id = 1263094862;
-    PRAGMA user_version = 1;
-)";
-static_assert(application_id == 1263094862);
-
 // The columns in the order of image_of().
 #define KILN_SELECT_IMAGES                                                                                             \
     "SELECT id, name, major, minor, patch, architecture, description, owner, manifest, created, state, "               \
-    "launch_public, virtual_size, stored_size, recipe FROM images "
+    "launch_public, virtual_size, stored_size, recipe, holder, launch_accounts, deprecated_at, last_event FROM "       \
+    "images "
 
-constexpr std::array states{ImageState::available, ImageState::deprecated, ImageState::disabled};
+#define KILN_NEWEST_FIRST "ORDER BY created DESC, major DESC, minor DESC, patch DESC, name, id"
 
-std::int64_t pragma(const Database& database, std::string_view sql)
-{
-    Statement statement(database, sql);
-    return statement.step() ? statement.integer(0) : 0;
-}
+constexpr std::array stored_states{ImageState::available, ImageState::disabled, ImageState::deregistered};
 
 // A catalogue is a file that somebody may have edited: every field is looked at again.
 class RowReader
@@ -81,13 +57,26 @@ public:
     [[nodiscard]] ImageState state(int column) const
     {
         const std::string text = row_.text(column);
-        for (const ImageState state : states) {
+        for (const ImageState state : stored_states) {
             if (text == name_of(state)) {
                 return state;
             }
         }
         require(false);
         return ImageState::disabled;
+    }
+    // Sorted, none twice, separated by single spaces.
+    [[nodiscard]] std::vector<std::string> accounts(int column) const
+    {
+        std::vector<std::string> accounts;
+        const std::string text = row_.text(column);
+        for (std::size_t at = 0; at < text.size(); at += account_stride) {
+            accounts.push_back(text.substr(at, account_stride - 1));
+            require(signing::is_account_id(accounts.back()));
+        }
+        require(join(accounts, " ") == text &&
+                std::ranges::adjacent_find(accounts, std::greater_equal<>()) == accounts.end());
+        return accounts;
     }
     static void require(bool holds)
     {
@@ -97,6 +86,7 @@ public:
     }
 
 private:
+    static constexpr std::size_t account_stride = 13; // 12 digits and a space
     const Statement& row_;
 };
 
@@ -115,12 +105,24 @@ Image image_of(const Statement& row)
                 .launch_public = row.integer(11) != 0,
                 .virtual_size = reader.size(12),
                 .stored_size = reader.size(13),
-                .recipe = std::nullopt};
+                .recipe = std::nullopt,
+                .holder = row.text(15),
+                .launch_accounts = reader.accounts(16),
+                .deprecated_at = std::nullopt,
+                .last_event = row.integer(18)};
     if (!row.is_null(14)) {
         image.recipe = reader.digest(14);
     }
+    if (!row.is_null(17)) {
+        image.deprecated_at = row.text(17);
+        RowReader::require(bundle::is_time(*image.deprecated_at));
+    }
     RowReader::require(is_resource_id("ami-", image.id) && bundle::is_image_name(image.name) &&
-                       signing::is_account_id(image.owner));
+                       signing::is_account_id(image.owner) && signing::is_account_id(image.holder) &&
+                       image.last_event >= 0);
+    if (image.state == ImageState::available && image.deprecated_at && *image.deprecated_at <= iso_now()) {
+        image.state = ImageState::deprecated;
+    }
     return image;
 }
 
@@ -133,24 +135,40 @@ std::vector<Image> all_rows(Statement& statement)
     return images;
 }
 
+void bind_or_null(Statement& statement, int index, const std::string* text)
+{
+    if (text != nullptr) {
+        statement.bind(index, *text);
+    } else {
+        statement.bind_null(index);
+    }
+}
+
+// The columns that events change, as values of a statement; it lives as long as the statement is used.
+class Changeable
+{
+public:
+    struct Places {
+        int state, launch_public, accounts, deprecated_at, event;
+    };
+    explicit Changeable(const Image& image) : image_(image), accounts_(join(image.launch_accounts, " ")) {}
+    void bind(Statement& statement, const Places& places) const
+    {
+        statement.bind(places.state, name_of(stored_state(image_.state)))
+            .bind(places.launch_public, std::int64_t{image_.launch_public ? 1 : 0})
+            .bind(places.accounts, accounts_)
+            .bind(places.event, image_.last_event);
+        bind_or_null(statement, places.deprecated_at, image_.deprecated_at ? &*image_.deprecated_at : nullptr);
+    }
+
+private:
+    const Image& image_;
+    std::string accounts_;
+};
+
 std::optional<Image> first_row(Statement& statement)
 {
     return statement.step() ? std::optional(image_of(statement)) : std::nullopt;
-}
-
-void require_known(const Database& database, const fs::path& file)
-{
-    const std::int64_t version = pragma(database, "PRAGMA user_version");
-    if (pragma(database, "PRAGMA application_id") != application_id) {
-        throw Error(ErrorKind::io, fmt::format("{} is not a catalogue of Kiln", file.native()),
-                    "restore catalogue.sqlite from a backup; the images' blobs are still there");
-    }
-    if (version > catalogue_version) {
-        throw Error(ErrorKind::io,
-                    fmt::format("{} was made by a newer Kiln (version {}); this one knows up to {}", file.native(),
-                                version, catalogue_version),
-                    "install a newer Kiln to use this region");
-    }
 }
 
 Database open_database(const fs::path& file, Catalogue::Missing missing)
@@ -172,30 +190,28 @@ std::string_view name_of(ImageState state) noexcept
     case ImageState::deprecated:
         return "deprecated";
     case ImageState::disabled:
+        return "disabled";
+    case ImageState::deregistered:
         break;
     }
-    return "disabled";
+    return "deregistered";
 }
 
 Catalogue::Catalogue(const fs::path& file, Missing missing) : database_(open_database(file, missing))
 {
     if (missing == Missing::create) {
-        Transaction transaction(database_);
-        const bool empty = pragma(database_, "SELECT count(*) FROM sqlite_schema") == 0;
-        if (empty && pragma(database_, "PRAGMA user_version") == 0) {
-            database_.execute(create_tables);
-        }
-        transaction.commit();
+        create_catalogue(database_);
     }
-    require_known(database_, file);
+    bring_up_to_date(database_, file);
 }
 
-void Catalogue::insert(const Image& image) const
+void Catalogue::insert(const Image& image, const StoredEvent& event) const
 {
     Transaction transaction(database_);
     Statement statement(database_, "INSERT INTO images (id, name, major, minor, patch, architecture, description, "
-                                   "owner, manifest, created, state, launch_public, virtual_size, stored_size, recipe) "
-                                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                                   "owner, manifest, created, state, launch_public, virtual_size, stored_size, recipe, "
+                                   "holder, launch_accounts, deprecated_at, last_event) "
+                                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     const std::string manifest = image.manifest.to_string();
     const std::string recipe = image.recipe ? image.recipe->to_string() : std::string();
     statement.bind(1, image.id)
@@ -208,30 +224,53 @@ void Catalogue::insert(const Image& image) const
         .bind(8, image.owner)
         .bind(9, manifest)
         .bind(10, image.created)
-        .bind(11, name_of(image.state))
-        .bind(12, std::int64_t{image.launch_public ? 1 : 0})
         .bind(13, static_cast<std::int64_t>(image.virtual_size.bytes()))
-        .bind(14, static_cast<std::int64_t>(image.stored_size.bytes()));
-    if (image.recipe) {
-        statement.bind(15, recipe);
-    } else {
-        statement.bind_null(15);
-    }
+        .bind(14, static_cast<std::int64_t>(image.stored_size.bytes()))
+        .bind(16, image.holder);
+    bind_or_null(statement, 15, image.recipe ? &recipe : nullptr);
+    const Changeable changeable(image);
+    changeable.bind(statement, {.state = 11, .launch_public = 12, .accounts = 17, .deprecated_at = 18, .event = 19});
     statement.step();
+    append(event);
+    transaction.commit();
+}
+
+void Catalogue::update(const Image& image, const StoredEvent& event, const std::optional<ChannelChange>& channel) const
+{
+    Transaction transaction(database_);
+    Statement statement(database_, "UPDATE images SET state = ?, launch_public = ?, launch_accounts = ?, "
+                                   "deprecated_at = ?, last_event = ? WHERE id = ?");
+    const Changeable changeable(image);
+    changeable.bind(statement, {.state = 1, .launch_public = 2, .accounts = 3, .deprecated_at = 4, .event = 5});
+    statement.bind(6, image.id).step();
+    append(event);
+    if (channel && channel->leave) {
+        Statement leave(database_, "DELETE FROM channels WHERE name = ? AND channel = ? AND image = ?");
+        leave.bind(1, image.name).bind(2, channel->channel).bind(3, image.id).step();
+    } else if (channel) {
+        Statement take(database_, "INSERT OR REPLACE INTO channels (name, channel, image, event) VALUES (?, ?, ?, ?)");
+        take.bind(1, image.name).bind(2, channel->channel).bind(3, image.id).bind(4, event.number).step();
+    }
     transaction.commit();
 }
 
 std::vector<Image> Catalogue::images() const
 {
-    Statement statement(database_,
-                        KILN_SELECT_IMAGES "ORDER BY created DESC, major DESC, minor DESC, patch DESC, name, id");
+    Statement statement(database_, KILN_SELECT_IMAGES "WHERE state <> 'deregistered' " KILN_NEWEST_FIRST);
+    return all_rows(statement);
+}
+
+std::vector<Image> Catalogue::all_images() const
+{
+    Statement statement(database_, KILN_SELECT_IMAGES KILN_NEWEST_FIRST);
     return all_rows(statement);
 }
 
 std::vector<Image> Catalogue::images_named(std::string_view name) const
 {
-    Statement statement(database_, KILN_SELECT_IMAGES
-                        "WHERE name = ? ORDER BY major DESC, minor DESC, patch DESC, architecture DESC");
+    Statement statement(
+        database_, KILN_SELECT_IMAGES
+        "WHERE name = ? AND state <> 'deregistered' ORDER BY major DESC, minor DESC, patch DESC, architecture DESC");
     statement.bind(1, name);
     return all_rows(statement);
 }

@@ -64,6 +64,7 @@ void Examination::run()
     check_configuration();
     check_catalogue_entry();
     check_layer_list();
+    check_events();
     check_state();
     check_launch_permission();
     check_layers();
@@ -232,34 +233,61 @@ void Examination::check_layer_list()
     pass(name, fmt::format("{} layer(s), the same in both manifests", wanted.size()));
 }
 
+void Examination::check_events()
+{
+    constexpr std::string_view name = "events";
+    if (!manifest_) {
+        return fail(name, std::string(not_reached));
+    }
+    try {
+        image_ = region_.explained(image_, *manifest_, trust_);
+        explained_ = true;
+    } catch (const Error& error) {
+        return fail(name, error.what(), error.kind(), error.hint());
+    }
+    pass(name, image_.last_event == 0 ? std::string("none; it is as its manifest says")
+                                      : fmt::format("signed and complete up to event {}, held by account {}",
+                                                    image_.last_event, image_.holder));
+}
+
 void Examination::check_state()
 {
     constexpr std::string_view name = "state";
+    if (!explained_) {
+        return fail(name, std::string(not_reached));
+    }
+    if (image_.state == ImageState::deregistered) {
+        return fail(name, "it was deregistered", ErrorKind::permission_denied,
+                    "choose another image or version (`kiln image list`)");
+    }
     if (image_.state == ImageState::disabled) {
         return fail(name, "it is disabled", ErrorKind::permission_denied,
                     "its owner has disabled it for everyone; choose another version (`kiln image list`)");
     }
-    pass(name, std::string(name_of(image_.state)));
+    pass(name, image_.deprecated_at
+                   ? fmt::format("{}; deprecated {} {}", name_of(image_.state),
+                                 image_.state == ImageState::deprecated ? "since" : "from", *image_.deprecated_at)
+                   : std::string(name_of(image_.state)));
 }
 
 void Examination::check_launch_permission()
 {
     constexpr std::string_view name = "launch permission";
+    if (!explained_) {
+        return fail(name, std::string(not_reached));
+    }
+    if (!may_launch(image_, calling_account_)) {
+        return fail(name,
+                    fmt::format("account {} may not launch it: it is private to account {}{}",
+                                calling_account_.empty() ? "(none)" : printable(calling_account_, false), image_.holder,
+                                image_.launch_accounts.empty() ? "" : " and others"),
+                    ErrorKind::permission_denied, "ask its owner to make it public or to share it");
+    }
     if (image_.launch_public) {
         return pass(name, "public");
     }
-    if (calling_account_ == image_.owner) {
-        return pass(name, fmt::format("account {} owns it", calling_account_));
-    }
-    // The list is the signed manifest's; without a manifest nobody is on it.
-    if (!manifest_ ||
-        std::ranges::find(manifest_->launch.accounts, calling_account_) == manifest_->launch.accounts.end()) {
-        return fail(name,
-                    fmt::format("account {} may not launch it: it is private to account {}",
-                                calling_account_.empty() ? "(none)" : printable(calling_account_, false), image_.owner),
-                    ErrorKind::permission_denied, "ask its owner to make it public or to share it");
-    }
-    pass(name, fmt::format("shared with account {}", calling_account_));
+    pass(name, calling_account_ == image_.holder ? fmt::format("account {} owns it", calling_account_)
+                                                 : fmt::format("shared with account {}", calling_account_));
 }
 
 void Examination::check_layers()

@@ -40,6 +40,7 @@ private:
     void check_configuration();
     void check_catalogue_entry();
     void check_layer_list();
+    void check_events();
     void check_state();
     void check_launch_permission();
     void check_layers();
@@ -63,6 +64,7 @@ private:
     std::optional<bundle::AmiOciManifest> oci_;
     std::vector<signing::Statement> statements_;
     std::optional<bundle::Manifest> manifest_;
+    bool explained_ = false; // image_ is what the signed events say
 };
 
 } // namespace kiln::registry

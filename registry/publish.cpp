@@ -6,6 +6,7 @@
 #include "core/random.h"
 #include "core/timestamp.h"
 #include "registry/envelope.h"
+#include "registry/lifecycle.h"
 #include "registry/predicate_type.h"
 #include "registry/region_state.h"
 #include "signing/attestation.h"
@@ -165,19 +166,19 @@ Image row_of(const bundle::Manifest& manifest, const Digest& oci_manifest)
     for (const auto& [digest, size] : blobs) {
         stored_size = stored_size + size;
     }
-    return {.id = random_resource_id("ami-"),
-            .name = manifest.name,
-            .version = manifest.version,
-            .architecture = manifest.architecture,
-            .description = manifest.description,
-            .owner = manifest.owner,
-            .manifest = oci_manifest,
-            .created = manifest.created,
-            .state = ImageState::available,
-            .launch_public = manifest.launch_public,
-            .virtual_size = virtual_size,
-            .stored_size = stored_size,
-            .recipe = manifest.source.recipe};
+    Image image{.id = random_resource_id("ami-"),
+                .name = manifest.name,
+                .version = manifest.version,
+                .architecture = manifest.architecture,
+                .description = manifest.description,
+                .owner = manifest.owner,
+                .manifest = oci_manifest,
+                .created = manifest.created,
+                .virtual_size = virtual_size,
+                .stored_size = stored_size,
+                .recipe = manifest.source.recipe};
+    start_lifecycle(image, manifest);
+    return image;
 }
 
 } // namespace
@@ -187,11 +188,8 @@ Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& la
 {
     const bundle::Layout& layout = state_->layout;
     const FileLock lock(lock_file(state_->folder), FileLock::Wait::block);
-    if (const auto taken = find(manifest.name, manifest.version, manifest.architecture)) {
-        throw Error(ErrorKind::conflict,
-                    fmt::format("{} is already in region {} as {}", title_of(manifest), name(), taken->id),
-                    "a published image never changes; give the new one a higher version or another name");
-    }
+    state_->require_free(manifest.name, manifest.version, manifest.architecture);
+    state_->events().catch_up(signing::no_keys); // a catalogue that was rolled back is told before the long work
     layout.sweep_abandoned();
     require_parent_layers(manifest, layout);
     require_readable(with_stand_ins(manifest, layers));
@@ -201,9 +199,9 @@ Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& la
     const auto signature = store_signature(manifest, image, key, layout);
     store_index(manifest, image, signature, layout);
     store_attachments(attachments, manifest, image, key, layout);
-    Image row = row_of(manifest, image.digest);
-    state_->catalogue.insert(row);
-    return row;
+    const Image row = row_of(manifest, image.digest);
+    return state_->register_image(row, action::publish, publish_arguments(row),
+                                  {.account = manifest.owner, .key = key});
 }
 
 } // namespace kiln::registry

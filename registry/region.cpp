@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/names.h"
 #include "core/random.h"
 #include "core/text.h"
 #include "registry/region_state.h"
@@ -73,23 +74,41 @@ Error unknown_version(std::string_view name, std::string_view version, const std
             fmt::format("the newest there: {}", join(versions, ", "))};
 }
 
+Error unknown_channel(std::string_view name, std::string_view channel, const std::string& region)
+{
+    return {ErrorKind::not_found, fmt::format("{} has no channel {} in region {}", name, channel, region),
+            fmt::format("`kiln image channel {} {}` puts its newest version into it", name, channel)};
+}
+
+Error deregistered(const Image& image, const std::string& region)
+{
+    return {
+        ErrorKind::not_found,
+        fmt::format("{} ({} {}) in region {} was deregistered", image.id, image.name, image.version.to_string(),
+                    region),
+        fmt::format("its id and version never come back; `kiln image history {}` tells when and by whom", image.id)};
+}
+
 Error malformed(std::string_view reference)
 {
     return {ErrorKind::usage, fmt::format("\"{}\" does not name an image", printable(reference.substr(0, 200), false)),
-            "write an id like ami-0123456789abcdef0, a name, name@1.2.3 or name@1.2.x"};
+            "write an id like ami-0123456789abcdef0, a name, name@1.2.3, name@1.2.x or name@stable"};
 }
 
 } // namespace
 
-Region::Region(fs::path folder, std::string name)
+Region::Region(fs::path folder, std::string name, fs::path memory)
 {
+    if (memory.empty()) {
+        memory = folder.native() + ".seen";
+    }
     if (!fs::exists(folder / "oci-layout")) {
         make_region(folder);
     }
     bundle::Layout layout(folder, false);
     Catalogue catalogue(catalogue_file(folder), Catalogue::Missing::refuse);
-    state_ =
-        std::make_unique<State>(State{std::move(folder), std::move(name), std::move(layout), std::move(catalogue)});
+    state_ = std::make_unique<State>(
+        State{std::move(folder), std::move(name), std::move(layout), std::move(catalogue), Memory(memory)});
 }
 
 Region::~Region() = default;
@@ -104,9 +123,14 @@ const bundle::Layout& Region::layout() const noexcept
     return state_->layout;
 }
 
-std::vector<Image> Region::images() const
+std::vector<Image> Region::images(Registered registered) const
 {
-    return state_->catalogue.images();
+    return registered == Registered::yes ? state_->catalogue.images() : state_->catalogue.all_images();
+}
+
+std::optional<Image> Region::find_id(std::string_view id) const
+{
+    return state_->catalogue.find_id(id);
 }
 
 std::optional<Image> Region::find(std::string_view name, const SemanticVersion& version,
@@ -115,10 +139,55 @@ std::optional<Image> Region::find(std::string_view name, const SemanticVersion& 
     return state_->catalogue.find(name, version, architecture);
 }
 
+Image Region::resolve(std::string_view reference, const signing::TrustStore& trust) const
+{
+    const std::size_t at = reference.find('@');
+    if (at == std::string_view::npos || !bundle::is_image_name(reference.substr(0, at)) ||
+        !is_channel_name(reference.substr(at + 1))) {
+        return resolve(reference);
+    }
+    return resolve_channel(std::string(reference.substr(0, at)), std::string(reference.substr(at + 1)), trust);
+}
+
+Image Region::resolve_channel(const std::string& image_name, const std::string& channel,
+                              const signing::TrustStore& trust) const
+{
+    const EventLog log = state_->events();
+    const signing::KeysOfAccount keys = keys_of(trust);
+    log.catch_up(keys);
+    const auto row = log.find_channel(image_name, channel);
+    if (!row) {
+        const auto candidates = state_->catalogue.images_named(image_name);
+        throw candidates.empty() ? unknown_name(image_name, name(), images())
+                                 : unknown_channel(image_name, channel, name());
+    }
+    const EventLog::Verified verified = log.verified(row->image, keys);
+    const auto event = std::ranges::find(verified.events, row->event,
+                                         [](const signing::ReadEvent& read) { return read.event.number; });
+    if (event == verified.events.end() || event->event.action != action::channel ||
+        event->event.account != verified.row.holder || verified.row.name != image_name ||
+        event->event.arguments != take_channel(image_name, channel).arguments) {
+        throw Error(ErrorKind::untrusted,
+                    fmt::format("no signed event explains that the channel {} of {} names {} in region {}", channel,
+                                image_name, row->image, name()),
+                    "restore the region's catalogue.sqlite from a backup");
+    }
+    if (verified.row.state == ImageState::deregistered) {
+        throw Error(ErrorKind::not_found,
+                    fmt::format("the channel {} of {} in region {} names {}, which was deregistered", channel,
+                                image_name, name(), row->image),
+                    fmt::format("`kiln image channel AMI {}` moves it to another version", channel));
+    }
+    return verified.row;
+}
+
 Image Region::resolve(std::string_view reference) const
 {
     if (is_resource_id("ami-", reference)) {
         auto image = state_->catalogue.find_id(reference);
+        if (image && image->state == ImageState::deregistered) {
+            throw deregistered(*image, name());
+        }
         return image ? *std::move(image) : throw unknown_id(reference, name(), images());
     }
     const std::size_t at = reference.find('@');

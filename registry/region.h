@@ -9,7 +9,9 @@
 #include "core/digest.h"
 #include "core/json.h"
 #include "core/semantic_version.h"
+#include "registry/change.h"
 #include "registry/component.h"
+#include "signing/event.h"
 #include "signing/keys.h"
 #include "signing/trust_store.h"
 
@@ -23,10 +25,18 @@
 namespace kiln::registry
 {
 
-enum class ImageState { available, deprecated, disabled };
+// `deprecated`: an available one whose date of deprecation has come; it still launches. A disabled one launches for
+// nobody, a deregistered one is gone but for its id, name and version, which stay taken.
+enum class ImageState { available, deprecated, disabled, deregistered };
 [[nodiscard]] std::string_view name_of(ImageState state) noexcept;
+// `deprecated` follows from a date: events and rows have `available` there.
+[[nodiscard]] constexpr ImageState stored_state(ImageState state) noexcept
+{
+    return state == ImageState::deprecated ? ImageState::available : state;
+}
 
-// One row of the catalogue.
+// One row of the catalogue. What may change after publishing follows from the image's signed events; a row is only
+// believed after registry::verify or Region::history compared the two.
 struct Image {
     std::string id; // "ami-" and 17 hex digits, unique to the region
     std::string name;
@@ -41,7 +51,15 @@ struct Image {
     ByteSize virtual_size;        // all disks, as the guest sees them
     ByteSize stored_size;         // all layers, as blobs
     std::optional<Digest> recipe; // of the recipe that it was built from
+    std::string holder{}; // the account that registered it here and alone may change it: but for a copy, the owner
+    std::vector<std::string> launch_accounts{}; // sorted; may launch it besides the holder
+    std::optional<std::string> deprecated_at{}; // ISO 8601
+    std::int64_t last_event = 0; // the number of its newest event; 0: an older Kiln published it, and nothing changed
 };
+
+// As far as launch permissions go. The row of an image of an older Kiln (last_event 0) lacks the accounts of its
+// manifest; the image that `explained` or `verify` returns has them.
+[[nodiscard]] bool may_launch(const Image& image, std::string_view account);
 
 // A layer file to be published: moved into the registry. Pre-existing blobs of a parent's layers
 // are named by digest in the manifest and are not moved.
@@ -60,8 +78,10 @@ struct Attachment {
 class Region
 {
 public:
-    // Opens the region's folder; makes it on first use. Throws Error{io, permission_denied, no_space}.
-    Region(std::filesystem::path folder, std::string name);
+    // Opens the region's folder; makes it on first use. `memory`: the file that holds what this home has seen of its
+    // events, which is not to be rolled back together with it; by default beside the folder. Throws Error{io,
+    // permission_denied, no_space}.
+    Region(std::filesystem::path folder, std::string name, std::filesystem::path memory = {});
     ~Region();
     Region(const Region&) = delete;
     Region& operator=(const Region&) = delete;
@@ -89,12 +109,44 @@ public:
     // Error{untrusted}.
     [[nodiscard]] std::string component_text(const Component& component, const signing::TrustStore& trust) const;
 
+    // Signs the change as an event and makes it, both or neither; `changed` is false, and nothing is written, when the
+    // image was like that already. Throws Error{permission_denied} unless the signer holds the image,
+    // Error{conflict} for what its state forbids, Error{untrusted} when its events or the catalogue don't hold.
+    struct Changed {
+        Image image;
+        bool changed = false;
+    };
+    Changed change(const Image& image, const Change& what, const Signer& signer, const signing::TrustStore& trust);
+
+    // Registers the image of another region, which was verified for the signer's account, in this one: a new id, the
+    // same manifest and layers, held by the signer alone. Blobs are hard links where that is possible, and are read
+    // and checked either way. Throws Error{conflict, untrusted, io, no_space}.
+    Image copy_from(const Region& source, const class VerifiedImage& image, const Signer& signer);
+
+    // The image as its signed events and its manifest have it, once the catalogue is seen to be the newest that this
+    // home knows, and whole, and to say the same. Throws Error{untrusted}.
+    [[nodiscard]] Image explained(const Image& image, const bundle::Manifest& manifest,
+                                  const signing::TrustStore& trust) const;
+    // All that happened to it, oldest first, as verified as that; also of a deregistered one.
+    [[nodiscard]] std::vector<signing::Event> history(const Image& image, const signing::TrustStore& trust) const;
+    // The channels that name it, as the catalogue's rows say.
+    [[nodiscard]] std::vector<std::string> channels_of(const Image& image) const;
+
+    // Forgets what this home has seen of the region: the catalogue as it is now will be believed.
+    void forget_seen() const;
+
     // Newest first (created, then version).
-    [[nodiscard]] std::vector<Image> images() const;
+    enum class Registered { yes, all };
+    [[nodiscard]] std::vector<Image> images(Registered registered = Registered::yes) const;
 
     // `reference`: an id, `name` (the highest version), `name@1.2.3`, `name@1.2.x`. Throws
-    // Error{not_found} with near misses, Error{usage} for a malformed reference.
+    // Error{not_found} with near misses or for a deregistered one, Error{usage} for a malformed reference.
     [[nodiscard]] Image resolve(std::string_view reference) const;
+    // The same, and `name@channel`, once the event behind the channel is verified.
+    [[nodiscard]] Image resolve(std::string_view reference, const signing::TrustStore& trust) const;
+
+    // Also a deregistered one: what runs of it goes on.
+    [[nodiscard]] std::optional<Image> find_id(std::string_view id) const;
 
     // The image with exactly that name, version and architecture.
     [[nodiscard]] std::optional<Image> find(std::string_view name, const SemanticVersion& version,
@@ -104,6 +156,9 @@ public:
     [[nodiscard]] bundle::Manifest load_manifest(const Image& image) const;
 
 private:
+    [[nodiscard]] Image resolve_channel(const std::string& image_name, const std::string& channel,
+                                        const signing::TrustStore& trust) const;
+
     struct State;
     std::unique_ptr<State> state_;
 };

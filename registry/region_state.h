@@ -3,6 +3,8 @@
 #pragma once
 
 #include "registry/catalogue.h"
+#include "registry/event_log.h"
+#include "registry/memory.h"
 #include "registry/region.h"
 
 #include <filesystem>
@@ -16,6 +18,17 @@ struct Region::State {
     std::string name;
     bundle::Layout layout;
     Catalogue catalogue;
+    Memory memory;
+
+    [[nodiscard]] EventLog events() const { return {catalogue, memory, name}; }
+
+    // Inserts the row and its first event, which `action` and `arguments` are of; returns the row. The caller holds the
+    // region's lock. Throws as EventLog::catch_up.
+    [[nodiscard]] Image register_image(Image image, std::string_view action, const Json& arguments,
+                                       const Signer& signer) const;
+    // Throws Error{conflict} when name, version and architecture are taken, also by a deregistered image.
+    void require_free(const std::string& image_name, const SemanticVersion& version,
+                      const std::string& architecture) const;
 };
 
 // Taken by whoever changes the region: its index, its blobs or its catalogue.

@@ -123,9 +123,9 @@ bool Statement::is_null(int column) const
     return sqlite3_column_type(handle_.get(), column) == SQLITE_NULL;
 }
 
-Transaction::Transaction(const Database& database) : database_(database)
+Transaction::Transaction(const Database& database, Access access) : database_(database)
 {
-    database_.execute("BEGIN IMMEDIATE");
+    database_.execute(access == Access::write ? "BEGIN IMMEDIATE" : "BEGIN");
 }
 
 Transaction::~Transaction()

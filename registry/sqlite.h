@@ -61,11 +61,12 @@ private:
     std::unique_ptr<sqlite3_stmt, FinalizeStatement> handle_;
 };
 
-// BEGIN IMMEDIATE; rolled back unless commit() returned.
+// Rolled back unless commit() returned. One that only reads sees one state of the database until it ends.
 class Transaction
 {
 public:
-    explicit Transaction(const Database& database);
+    enum class Access { write, read };
+    explicit Transaction(const Database& database, Access access = Access::write);
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
     ~Transaction();

@@ -43,7 +43,11 @@ TEST_F(Bases, AnImageTakesItsParentsVolumes)
     EXPECT_TRUE(recipe.volumes.empty());
     EXPECT_TRUE(
         std::get<AmiBase>(parse_recipe(based("ami = \"debian-12\"\n"), "x.toml").base).version.matches({9, 9, 9}));
-    for (const std::string bad : {"debian-12@", "debian-12@x.1.x", "debian-12@1", "@1.x.x", "../x@1.x.x", "-x@1.0.0"}) {
+    const Recipe from_channel = parse_recipe(based("ami = \"debian-12@stable\"\n"), "x.toml");
+    EXPECT_EQ(std::get<AmiBase>(from_channel.base).reference, "debian-12@stable");
+    EXPECT_TRUE(std::get<AmiBase>(from_channel.base).version.matches({9, 9, 9}));
+    for (const std::string bad : {"debian-12@", "debian-12@Stable", "debian-12@-x", "debian-12@x.1.x", "debian-12@1",
+                                  "@1.x.x", "../x@1.x.x", "-x@1.0.0"}) {
         EXPECT_NE(say("ami = \"" + bad + "\"\n"), "") << bad;
     }
     EXPECT_EQ(say("ami = \"tiny@1.0.0\"\n"),

@@ -21,10 +21,10 @@ protected:
 
 TEST_F(CatalogueTest, ANewerVersionIsRefused)
 {
-    sql("PRAGMA user_version = 2");
+    sql("PRAGMA user_version = 3");
     const Error error = opening();
     EXPECT_EQ(ErrorKind::io, error.kind());
-    EXPECT_EQ(file().native() + " was made by a newer Kiln (version 2); this one knows up to 1", error.message());
+    EXPECT_EQ(file().native() + " was made by a newer Kiln (version 3); this one knows up to 2", error.message());
     EXPECT_EQ("install a newer Kiln to use this region", error.hint());
 }
 
@@ -34,7 +34,7 @@ TEST_F(CatalogueTest, AnotherProgramsDatabaseIsRefused)
     EXPECT_THAT(opening().message(), HasSubstr("is not a catalogue of Kiln"));
 }
 
-TEST_F(CatalogueTest, ALostCatalogueIsNotReplacedByAnEmptyOne)
+TEST_F(CatalogueTest, Attack28_ALostCatalogueIsNotReplacedByAnEmptyOne)
 {
     publish("web", {1, 0, 0});
     fs::rename(file(), temporary.path() / "backup");
@@ -52,13 +52,54 @@ TEST_F(CatalogueTest, ALostCatalogueIsNotReplacedByAnEmptyOne)
 TEST_F(CatalogueTest, DamagedEntriesAreRefused)
 {
     publish("web", {1, 0, 0});
-    for (const char* change : {"name = '../x'", "owner = 'me'", "manifest = 'sha256:x'", "patch = -1",
-                               "stored_size = -1", "recipe = 'x'", "id = 'ami-1'", "major = 4294967296"}) {
+    for (const char* change :
+         {"name = '../x'", "owner = 'me'", "manifest = 'sha256:x'", "patch = -1", "stored_size = -1", "recipe = 'x'",
+          "id = 'ami-1'", "major = 4294967296", "holder = 'me'", "launch_accounts = '1'",
+          "launch_accounts = '222222222222 111111111111'", "launch_accounts = '111111111111 '",
+          "deprecated_at = 'soon'", "last_event = -1"}) {
         fs::copy_file(file(), temporary.path() / "backup", fs::copy_options::overwrite_existing);
         sql(std::string("UPDATE images SET ") + change);
         EXPECT_EQ(ErrorKind::io, error_of([&] { static_cast<void>(region.images()); }).kind()) << change;
         fs::copy_file(temporary.path() / "backup", file(), fs::copy_options::overwrite_existing);
     }
+}
+
+TEST_F(CatalogueTest, AnOlderOneIsMigratedInPlace)
+{
+    bundle::Manifest manifest = test::manifest_to_publish("shared", {2, 0, 0});
+    manifest.launch.accounts = {"222222222222"};
+    const Image shared = region.publish(manifest, {{"/dev/vda", layer("disk")}}, key);
+    const Image image = publish("web", {1, 0, 0});
+    sql(R"(
+        ALTER TABLE images RENAME TO newer;
+        CREATE TABLE images (
+            id TEXT NOT NULL PRIMARY KEY, name TEXT NOT NULL, major INTEGER NOT NULL, minor INTEGER NOT NULL,
+            patch INTEGER NOT NULL, architecture TEXT NOT NULL, description TEXT NOT NULL, owner TEXT NOT NULL,
+            manifest TEXT NOT NULL, created TEXT NOT NULL,
+            state TEXT NOT NULL CHECK (state IN ('available', 'deprecated', 'disabled')),
+            launch_public INTEGER NOT NULL CHECK (launch_public IN (0, 1)), virtual_size INTEGER NOT NULL,
+            stored_size INTEGER NOT NULL, recipe TEXT, UNIQUE (name, major, minor, patch, architecture)) STRICT;
+        INSERT INTO images SELECT id, name, major, minor, patch, architecture, description, owner, manifest, created,
+            state, launch_public, virtual_size, stored_size, recipe FROM newer;
+        DROP TABLE newer; DROP TABLE events; DROP TABLE channels; PRAGMA user_version = 1;)");
+    for (int time = 0; time < 2; ++time) {
+        Region again(folder, "local", temporary.path() / "new-home.seen");
+        EXPECT_EQ(2U, again.images().size());
+        const Image row = again.resolve("web");
+        EXPECT_EQ(image.id, row.id);
+        EXPECT_EQ(image.manifest, row.manifest);
+        EXPECT_EQ(image.recipe, row.recipe);
+        EXPECT_EQ(0, again.resolve("shared").last_event);
+        EXPECT_NO_THROW(static_cast<void>(verify(again, row, trust, test::owner)));
+        EXPECT_NO_THROW(static_cast<void>(verify(again, shared, trust, "222222222222")));
+        EXPECT_TRUE(again.history(shared, trust).empty());
+    }
+    Region again(folder, "local", temporary.path() / "new-home.seen");
+    const Signer signer{.account = test::owner, .key = key};
+    EXPECT_EQ((std::vector<std::string>{"111111111111", "222222222222"}),
+              again.change(shared, share_with({.accounts = {"111111111111"}}), signer, trust).image.launch_accounts);
+    EXPECT_EQ(1U, again.history(shared, trust).size());
+    EXPECT_NO_THROW(static_cast<void>(verify(again, shared, trust, "222222222222")));
 }
 
 TEST_F(CatalogueTest, ARegionThatWasMadeHalfwayIsFinished)

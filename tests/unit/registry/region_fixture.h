@@ -37,6 +37,8 @@ inline bundle::Manifest manifest_to_publish(const std::string& name, const Seman
     manifest.block_devices.resize(1);
     manifest.block_devices[0].layers.clear();
     manifest.launch_public = false;
+    manifest.launch.accounts.clear();
+    manifest.launch.deprecated_on.reset();
     manifest.owner = owner;
     return manifest;
 }
@@ -68,6 +70,12 @@ protected:
     {
         const std::string bytes = name + version.to_string() + std::string(5000, '.');
         return region.publish(manifest_to_publish(name, version), {{"/dev/vda", layer(bytes)}}, key);
+    }
+
+    // The owner changes it.
+    registry::Image change(const registry::Image& image, const registry::Change& what)
+    {
+        return region.change(image, what, {.account = owner, .key = key}, trust).image;
     }
 
     // Changes the catalogue behind Kiln's back.

@@ -85,7 +85,7 @@ TEST_F(VerifyTest, ListsEveryCheckInOrder)
         names.push_back(check.name);
     }
     EXPECT_EQ((std::vector<std::string>{"manifest digest", "manifest format", "signature", "signed statement",
-                                        "configuration digest", "name and version", "layer list", "state",
+                                        "configuration digest", "name and version", "layer list", "events", "state",
                                         "launch permission", "disk /dev/vda layer 1"}),
               names);
 }
@@ -284,28 +284,45 @@ TEST_F(VerifyTest, Attack20AnEnvelopeOfAnotherTypeFails)
     expect_untrusted("its payload type is text/plain");
 }
 
-TEST_F(VerifyTest, Attack22ThePermissionIsAskedForAtEachLaunch)
+TEST_F(VerifyTest, Attack22_ThePermissionIsAskedForAtEachLaunch)
 {
     const Error refused = verdict(image, stranger);
     EXPECT_EQ(ErrorKind::permission_denied, refused.kind());
     EXPECT_THAT(refused.message(), HasSubstr("launch permission: account 999999999999 may not launch it"));
     EXPECT_EQ(ErrorKind::permission_denied, verdict(image, "").kind());
-    sql("UPDATE images SET launch_public = 1");
+    change(image, share_with({.everyone = true}));
     EXPECT_EQ("verified", verdict(image, stranger).message()); // with the same, now stale, Image
-    sql("UPDATE images SET launch_public = 0");
+    change(image, unshare_with({.everyone = true}));
     EXPECT_EQ(ErrorKind::permission_denied, verdict(image, stranger).kind());
     EXPECT_EQ("verified", verdict(image).message());
 }
 
-TEST_F(VerifyTest, Attack22ADisabledImageIsRefusedForEveryone)
+TEST_F(VerifyTest, Attack22_ARemovedAccountIsRefusedAtTheNextLaunch)
 {
-    sql("UPDATE images SET state = 'disabled', launch_public = 1");
+    change(image, share_with({.accounts = {stranger, "210987654321"}}));
+    EXPECT_EQ("verified", verdict(image, stranger).message());
+    change(image, unshare_with({.accounts = {stranger}}));
+    const Error refused = verdict(image, stranger);
+    EXPECT_EQ(ErrorKind::permission_denied, refused.kind());
+    EXPECT_EQ("web 1.0.0 (" + image.id +
+                  ") in region local was refused: launch permission: account 999999999999 may not launch it: it is "
+                  "private to account 123456789012 and others",
+              refused.message());
+    EXPECT_EQ("verified", verdict(image, "210987654321").message());
+}
+
+TEST_F(VerifyTest, Attack22_ADisabledImageIsRefusedForEveryone)
+{
+    change(image, share_with({.everyone = true}));
+    change(image, disable());
     for (const std::string& caller : {std::string(test::owner), stranger}) {
         const Error error = verdict(image, caller);
         EXPECT_EQ(ErrorKind::permission_denied, error.kind());
         EXPECT_THAT(error.message(), HasSubstr("state: it is disabled"));
     }
-    sql("UPDATE images SET state = 'deprecated'");
+    change(image, enable());
+    EXPECT_EQ("verified", verdict(image).message());
+    change(image, deprecate_at("2020-01-01T00:00:00Z"));
     EXPECT_EQ("verified", verdict(image).message());
 }
 
@@ -328,7 +345,8 @@ TEST_F(VerifyTest, GoesOnAfterAFailure)
     overwrite(region.layout().blob_path(manifest.block_devices[0].layers[0].digest), "x");
     forget_signatures();
     sql("UPDATE images SET state = 'disabled'");
-    EXPECT_EQ((std::vector<std::string>{"signature", "signed statement", "state", "disk /dev/vda layer 1"}),
+    EXPECT_EQ((std::vector<std::string>{"signature", "signed statement", "events", "state", "launch permission",
+                                        "disk /dev/vda layer 1"}),
               failed(image));
 }
 
