@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <optional>
 
-namespace kiln::builder
+namespace kiln
 {
 
 struct SafeTarOptions {
@@ -33,4 +33,4 @@ struct SafeTarOptions {
 void write_safe_tar(const std::filesystem::path& archive, const std::filesystem::path& tar,
                     const SafeTarOptions& options);
 
-} // namespace kiln::builder
+} // namespace kiln

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // libarchive's own safety flags are for unpacking to a disk; they do nothing here.
-#include "builder/archive_io.h"
+#include "core/archive_io.h"
 
 #include "core/error.h"
 #include "core/text.h"
@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace kiln::builder
+namespace kiln
 {
 namespace
 {
@@ -350,4 +350,4 @@ void CheckedArchive::copy_blocks(TarFile& to)
     }
 }
 
-} // namespace kiln::builder
+} // namespace kiln

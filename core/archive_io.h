@@ -3,8 +3,8 @@
 // handed out, and writes tars of nothing but what was checked. Nothing is unpacked here.
 #pragma once
 
-#include "builder/member_rules.h"
-#include "builder/safe_tar.h"
+#include "core/member_rules.h"
+#include "core/safe_tar.h"
 
 #include <cstdint>
 #include <ctime>
@@ -16,7 +16,7 @@
 struct archive;
 struct archive_entry;
 
-namespace kiln::builder
+namespace kiln
 {
 
 // All that comes through of a member.
@@ -85,4 +85,4 @@ private:
     std::uint64_t members_ = 0;
 };
 
-} // namespace kiln::builder
+} // namespace kiln
