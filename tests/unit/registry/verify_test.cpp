@@ -84,7 +84,7 @@ TEST_F(VerifyTest, ListsEveryCheckInOrder)
         EXPECT_FALSE(check.detail.empty());
         names.push_back(check.name);
     }
-    EXPECT_EQ((std::vector<std::string>{"manifest digest", "manifest format", "signature", "signed statement",
+    EXPECT_EQ((std::vector<std::string>{"manifest digest", "manifest format", "signature", "signed statement", "policy",
                                         "configuration digest", "name and version", "layer list", "state",
                                         "launch permission", "disk /dev/vda layer 1"}),
               names);
@@ -328,7 +328,7 @@ TEST_F(VerifyTest, GoesOnAfterAFailure)
     overwrite(region.layout().blob_path(manifest.block_devices[0].layers[0].digest), "x");
     forget_signatures();
     sql("UPDATE images SET state = 'disabled'");
-    EXPECT_EQ((std::vector<std::string>{"signature", "signed statement", "state", "disk /dev/vda layer 1"}),
+    EXPECT_EQ((std::vector<std::string>{"signature", "signed statement", "policy", "state", "disk /dev/vda layer 1"}),
               failed(image));
 }
 
