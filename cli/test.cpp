@@ -24,6 +24,7 @@ struct TestOptions {
     std::string image;
     std::string type;
     std::string junit;
+    bool allow_unsigned = false;
 };
 
 // Ends the instance when the test is over, failed or interrupted.
@@ -106,7 +107,8 @@ void test(Context& context, const TestOptions& options)
     const std::vector<bundle::Test> tests = context.open_region()->load_manifest(image).tests;
     TestInstance instance(context.paths,
                           launch_image(context, image.id,
-                                       {.type = options.type.empty() ? std::nullopt : std::optional(options.type)},
+                                       {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
+                                        .allow_unsigned = options.allow_unsigned},
                                        progress));
     progress.stage("boot");
     std::vector<launcher::TestResult> results = {boot(context, instance.get())};
@@ -153,6 +155,7 @@ void add_test(CLI::App& app, Context& context)
         ->type_name("AMI");
     command->add_option("--type", options->type, "Instance type (default: the AMI's, else t3.small)")
         ->type_name("TYPE");
+    add_allow_unsigned(*command, options->allow_unsigned);
     command->add_option("--junit", options->junit, "Write the results as JUnit XML to this file")->type_name("FILE");
     on_run(*command, context, [&context, options] { test(context, *options); });
 }
