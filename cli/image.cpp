@@ -136,7 +136,7 @@ void verify_image(Context& context, const std::string& reference)
 
 void add_image(CLI::App& app, Context& context)
 {
-    CLI::App* image = app.add_subcommand("image", "List, show and verify AMIs");
+    CLI::App* image = app.add_subcommand("image", "List, show, verify, sign, export and import AMIs");
     image->require_subcommand(1);
     CLI::App* list_command = image->add_subcommand("list", "The AMIs of the region, newest first");
     on_run(*list_command, context, [&context] { list(context); });
@@ -162,6 +162,9 @@ void add_image(CLI::App& app, Context& context)
         ->excludes(sbom);
     on_run(*show_command, context, [&context, options] { show(context, *options); });
     add("verify", "Check signature, digests, trust and permission, as a launch does", verify_image);
+    add_image_export(*image, context);
+    add_image_import(*image, context);
+    add_image_sign(*image, context);
 }
 
 } // namespace kiln::cli
