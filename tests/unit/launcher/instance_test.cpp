@@ -100,6 +100,9 @@ TEST(InstanceRecord, RefusesWhatItDoesNotKnow)
     newer["schema"] = 2;
     EXPECT_THROW(static_cast<void>(instance_from_json(newer)), Error);
     for (const auto& [key, value] : good.items()) {
+        if (key == "unsigned_image") {
+            continue; // of before there was the field
+        }
         Json wrong = good;
         wrong.erase(key);
         EXPECT_THROW(static_cast<void>(instance_from_json(wrong)), Error) << "without " << key;
