@@ -4,7 +4,7 @@
 // ".wh..wh..opq" all that they have in its folder. No input or output.
 #pragma once
 
-#include "builder/archive_io.h"
+#include "core/archive_io.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "builder/oci_rootfs.h"
 
-#include "builder/archive_io.h"
 #include "builder/flat_tree.h"
+#include "core/archive_io.h"
 #include "core/error.h"
 #include "core/file_descriptor.h"
 #include "core/files.h"

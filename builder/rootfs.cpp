@@ -4,11 +4,11 @@
 #include "builder/debian_bootstrap.h"
 #include "builder/disk_layout.h"
 #include "builder/oci_rootfs.h"
-#include "builder/safe_tar.h"
 #include "builder/storage.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/private_copy.h"
+#include "core/safe_tar.h"
 #include "core/text.h"
 
 #include <fmt/format.h>

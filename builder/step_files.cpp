@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files, trees and archives. The latter two become a checked tar on the host, which goes in as one piece.
 #include "builder/guest_accounts.h"
-#include "builder/safe_tar.h"
 #include "builder/step_kinds.h"
 #include "builder/tree_tar.h"
 #include "core/digest.h"
 #include "core/error.h"
+#include "core/safe_tar.h"
 
 #include <fmt/format.h>
 

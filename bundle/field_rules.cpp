@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bundle/field_rules.h"
 
+#include "core/timestamp.h"
+
 #include <algorithm>
-#include <array>
-#include <chrono>
 #include <string>
 
 namespace kiln::bundle
@@ -25,27 +25,7 @@ bool is_device(std::string_view text)
 
 bool is_time(std::string_view text)
 {
-    constexpr std::string_view shape = "0000-00-00T00:00:00Z";
-    if (text.size() != shape.size()) {
-        return false;
-    }
-    std::array<int, 6> numbers{};
-    std::size_t field = 0;
-    for (std::size_t i = 0; i < shape.size(); ++i) {
-        const bool digit = text[i] >= '0' && text[i] <= '9';
-        if (shape[i] == '0' ? !digit : text[i] != shape[i]) {
-            return false;
-        }
-        if (digit) {
-            numbers.at(field) = numbers.at(field) * 10 + (text[i] - '0');
-        } else {
-            ++field;
-        }
-    }
-    const std::chrono::year_month_day day{std::chrono::year{numbers[0]},
-                                          std::chrono::month{static_cast<unsigned>(numbers[1])},
-                                          std::chrono::day{static_cast<unsigned>(numbers[2])}};
-    return day.ok() && numbers[3] < 24 && numbers[4] < 60 && numbers[5] < 60;
+    return is_iso_time(text);
 }
 
 bool is_date(std::string_view text)

@@ -38,6 +38,11 @@ void ObjectReader::refuse(std::string_view key, std::string_view complaint) cons
     throw Error(ErrorKind::untrusted, fmt::format("{}: {}{}{}", document_, field, colon, complaint));
 }
 
+bool ObjectReader::has(const std::string& key) const
+{
+    return json_->contains(key);
+}
+
 const Json& ObjectReader::any(const std::string& key)
 {
     const auto found = json_->find(key);

@@ -25,6 +25,7 @@ public:
     // `json` outlives the reader. `path` is empty for the document itself.
     ObjectReader(const Json& json, std::string document, std::string path = {});
 
+    [[nodiscard]] bool has(const std::string& key) const;
     [[nodiscard]] const Json& any(const std::string& key);
     // At most `longest` bytes, and no control character that `lines` does not allow.
     [[nodiscard]] std::string string(const std::string& key, std::size_t longest, Lines lines = Lines::one);

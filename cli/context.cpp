@@ -21,39 +21,24 @@ namespace
 {
 
 // Reads a line from the terminal without showing it.
-std::string ask_passphrase()
+std::string ask_passphrase(std::string_view whose)
 {
     if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDERR_FILENO) != 1) {
         throw Error(ErrorKind::permission_denied,
-                    "the account's key is encrypted and there is no terminal to ask for its passphrase",
+                    fmt::format("{} is encrypted and there is no terminal to ask for its passphrase", whose),
                     "set KILN_KEY_PASSPHRASE_FILE to a file that holds it");
     }
     termios before{};
     ::tcgetattr(STDIN_FILENO, &before);
     termios silent = before;
     silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-    fmt::print(stderr, "Passphrase of the account's key: ");
+    fmt::print(stderr, "Passphrase of {}: ", whose);
     ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
     std::string passphrase;
     std::getline(std::cin, passphrase);
     ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fmt::print(stderr, "\n");
     return passphrase;
-}
-
-std::string find_passphrase()
-{
-    if (const char* given = std::getenv("KILN_KEY_PASSPHRASE"); given != nullptr) {
-        return given;
-    }
-    if (const char* file = std::getenv("KILN_KEY_PASSPHRASE_FILE"); file != nullptr) {
-        std::string passphrase = read_file(file, ByteSize(4096));
-        while (passphrase.ends_with('\n') || passphrase.ends_with('\r')) {
-            passphrase.pop_back();
-        }
-        return passphrase;
-    }
-    return ask_passphrase();
 }
 
 Json error_json(const std::exception& error)
@@ -88,6 +73,21 @@ Json error_json(const std::exception& error)
 
 } // namespace
 
+std::string find_passphrase(std::string_view whose)
+{
+    if (const char* given = std::getenv("KILN_KEY_PASSPHRASE"); given != nullptr) {
+        return given;
+    }
+    if (const char* file = std::getenv("KILN_KEY_PASSPHRASE_FILE"); file != nullptr) {
+        std::string passphrase = read_file(file, ByteSize(4096));
+        while (passphrase.ends_with('\n') || passphrase.ends_with('\r')) {
+            passphrase.pop_back();
+        }
+        return passphrase;
+    }
+    return ask_passphrase(whose);
+}
+
 std::unique_ptr<registry::Region> Context::open_region(const std::string& name) const
 {
     if (!is_region_name(name)) {
@@ -119,7 +119,7 @@ Accelerator Context::accelerator() const
 
 signing::SecretKey Context::account_key() const
 {
-    return signing::load_account_key(paths, find_passphrase);
+    return signing::load_account_key(paths, [] { return find_passphrase("the account's key"); });
 }
 
 void on_run(CLI::App& command, Context& context, std::function<void()> action)

@@ -45,6 +45,10 @@ struct Context {
     [[nodiscard]] signing::SecretKey account_key() const;
 };
 
+// KILN_KEY_PASSPHRASE, the content of KILN_KEY_PASSPHRASE_FILE, or what is typed on the terminal. `whose` is for the
+// prompt. Throws Error{permission_denied} when there is no terminal.
+[[nodiscard]] std::string find_passphrase(std::string_view whose);
+
 // Adds --json and makes `action` what the command does.
 void on_run(CLI::App& command, Context& context, std::function<void()> action);
 
@@ -69,11 +73,15 @@ void add_image_changes(CLI::App& image, Context& context);
 void add_image_history(CLI::App& image, Context& context);
 void add_image_copy(CLI::App& image, Context& context);
 void add_registry(CLI::App& app, Context& context);
+void add_image_export(CLI::App& image, Context& context);
+void add_image_import(CLI::App& image, Context& context);
+void add_image_sign(CLI::App& image, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_instance(CLI::App& app, Context& context);
 void add_instance_snapshot(CLI::App& instance, Context& context);
 void add_test(CLI::App& app, Context& context);
 void add_key(CLI::App& app, Context& context);
+void add_key_changes(CLI::App& key, Context& context);
 void add_supervise(CLI::App& app, Context& context);
 void add_make_appliance(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);

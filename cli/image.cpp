@@ -132,7 +132,7 @@ void verify_image(Context& context, const std::string& reference)
 
 void add_image(CLI::App& app, Context& context)
 {
-    CLI::App* image = app.add_subcommand("image", "List, show, verify, share and retire AMIs");
+    CLI::App* image = app.add_subcommand("image", "List, show, verify, share, move and retire AMIs");
     image->require_subcommand(1);
     add_image_list(*image, context);
 
@@ -156,6 +156,9 @@ void add_image(CLI::App& app, Context& context)
     add_image_changes(*image, context);
     add_image_history(*image, context);
     add_image_copy(*image, context);
+    add_image_export(*image, context);
+    add_image_import(*image, context);
+    add_image_sign(*image, context);
 }
 
 } // namespace kiln::cli

@@ -27,8 +27,10 @@ void list(const Context& context)
     std::vector<std::vector<std::string>> rows = {{"INSTANCE ID", "NAME", "STATE", "TYPE", "IMAGE", "SSH PORT"}};
     for (const launcher::Instance& instance : launcher::list_instances(context.paths)) {
         json.push_back(to_json(instance));
-        rows.push_back({instance.id, instance.name.value_or("-"), std::string(name_of(instance.state)), instance.type,
-                        instance.image_name + "@" + instance.image_version, std::to_string(instance.ssh_port)});
+        rows.push_back(
+            {instance.id, instance.name.value_or("-"), std::string(name_of(instance.state)), instance.type,
+             instance.image_name + "@" + instance.image_version + (instance.unsigned_image ? " (UNSIGNED)" : ""),
+             std::to_string(instance.ssh_port)});
     }
     print_result(context, json,
                  rows.size() == 1 ? "There is no instance; `kiln run AMI` launches one.\n" : table(rows));
@@ -101,6 +103,9 @@ std::string how_to_reach(const launcher::Instance& instance)
                                    instance.type, name_of(instance.state));
     if (!instance.state_reason.empty()) {
         text += fmt::format("  why        {}\n", printable(instance.state_reason, false));
+    }
+    if (instance.unsigned_image) {
+        text += fmt::format("  UNSIGNED   {}\n", printable(*instance.unsigned_image, false));
     }
     if (instance.state == launcher::InstanceState::running || instance.state == launcher::InstanceState::pending) {
         text += fmt::format("  command    kiln instance exec {} -- COMMAND\n", instance.id);

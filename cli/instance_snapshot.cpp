@@ -88,6 +88,10 @@ void snapshot(Context& context, const SnapshotOptions& options)
         manifest.description = options.description;
     }
     manifest.source.consistency = copies.consistency;
+    if (instance.unsigned_image) {
+        // The account signs what it took from an image that nobody trusted did: that stays visible.
+        manifest.tags["kiln:unsigned-parent"] = instance.image_id;
+    }
     const registry::Image image = publish(*region, std::move(manifest), disks, {}, key);
     progress.finish();
 

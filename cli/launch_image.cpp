@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/launch_image.h"
 
+#include "core/text.h"
 #include "launcher/launch.h"
 #include "registry/verified_image.h"
 
@@ -20,7 +21,15 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
     const signing::Account account = signing::ensure_account(context.paths);
 
     progress.stage(fmt::format("verify {} {}", image.name, image.version.to_string()));
-    const registry::VerifiedImage verified = registry::verify(*region, image, context.trust(), account.id);
+    const registry::VerifiedImage verified =
+        registry::verify(*region, image, context.trust(), account.id,
+                         options.allow_unsigned ? registry::Unsigned::allow : registry::Unsigned::refuse);
+    if (const auto& reason = verified.unsigned_reason()) {
+        // Not through `progress`, which may be quiet.
+        fmt::print(stderr,
+                   "kiln: WARNING: {} {} ({}) IS NOT SIGNED BY ANYBODY YOU TRUST and is launched all the same: {}\n",
+                   image.name, image.version.to_string(), image.id, printable(*reason, false));
+    }
 
     const bundle::LaunchDefaults& launch = verified.manifest().launch;
     const launcher::InstanceType instance_type = launcher::choose_instance_type(options.type, launch);
@@ -37,6 +46,12 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
                              .volumes = options.volumes,
                              .user_data = options.user_data},
                             context.stop);
+}
+
+void add_allow_unsigned(CLI::App& command, bool& allow)
+{
+    command.add_flag("--allow-unsigned", allow,
+                     "DANGEROUS: launch it even if no trusted key signed it; noted on the instance for good");
 }
 
 std::chrono::seconds ready_timeout(const launcher::Instance& instance)

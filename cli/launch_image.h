@@ -19,7 +19,11 @@ struct LaunchOptions {
     std::optional<std::string> name{};
     launcher::VolumeSizes volumes{};
     std::optional<std::string> user_data{};
+    bool allow_unsigned = false;
 };
+
+// The option of that name, which both commands have.
+void add_allow_unsigned(CLI::App& command, bool& allow);
 
 [[nodiscard]] launcher::Instance launch_image(const Context& context, const std::string& reference,
                                               const LaunchOptions& options, Progress& progress);

@@ -22,6 +22,7 @@ struct RunOptions {
     std::vector<std::string> volumes;
     std::string user_data;
     std::string name;
+    bool allow_unsigned = false;
     bool wait = false;
     bool quiet = false;
 };
@@ -56,7 +57,8 @@ void run_image(Context& context, const RunOptions& options)
                      {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
                       .name = options.name.empty() ? std::nullopt : std::optional(options.name),
                       .volumes = parse_volumes(options.volumes),
-                      .user_data = read_user_data(options.user_data)},
+                      .user_data = read_user_data(options.user_data),
+                      .allow_unsigned = options.allow_unsigned},
                      progress);
     if (options.wait) {
         progress.stage("wait until the guest is ready");
@@ -91,6 +93,7 @@ void add_run(CLI::App& app, Context& context)
         ->type_name("FILE");
     command->add_option("--name", options->name, "A name for the instance, to use instead of its id")
         ->type_name("NAME");
+    add_allow_unsigned(*command, options->allow_unsigned);
     command->add_flag("--wait", options->wait, "Return when the guest says that it is up");
     command->add_flag("-q,--quiet", options->quiet, "Print just the instance's id");
     on_run_in_region(*command, context, [&context, options] { run_image(context, *options); });

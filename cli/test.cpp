@@ -24,6 +24,7 @@ struct TestOptions {
     std::string image;
     std::string type;
     std::string junit;
+    bool allow_unsigned = false;
 };
 
 // Ends the instance when the test is over, failed or interrupted.
@@ -107,7 +108,8 @@ void test(Context& context, const TestOptions& options)
     const std::vector<bundle::Test> tests = region->load_manifest(image).tests;
     TestInstance instance(context.paths,
                           launch_image(context, image.id,
-                                       {.type = options.type.empty() ? std::nullopt : std::optional(options.type)},
+                                       {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
+                                        .allow_unsigned = options.allow_unsigned},
                                        progress));
     progress.stage("boot");
     std::vector<launcher::TestResult> results = {boot(context, instance.get())};
@@ -152,6 +154,7 @@ void add_test(CLI::App& app, Context& context)
     command->add_option("image", options->image, image_reference_help)->required()->type_name("AMI");
     command->add_option("--type", options->type, "Instance type (default: the AMI's, else t3.small)")
         ->type_name("TYPE");
+    add_allow_unsigned(*command, options->allow_unsigned);
     command->add_option("--junit", options->junit, "Write the results as JUnit XML to this file")->type_name("FILE");
     on_run_in_region(*command, context, [&context, options] { test(context, *options); });
 }

@@ -76,6 +76,7 @@ Json to_json(const Instance& instance)
             {"image_name", instance.image_name},
             {"image_version", instance.image_version},
             {"image_manifest", instance.image_manifest},
+            {"unsigned_image", instance.unsigned_image ? Json(*instance.unsigned_image) : Json()},
             {"type", instance.type},
             {"vcpus", instance.vcpus},
             {"memory", instance.memory.bytes()},
@@ -108,6 +109,10 @@ Instance instance_from_json(const Json& json)
         instance.image_name = string_member(json, "image_name", what);
         instance.image_version = string_member(json, "image_version", what);
         instance.image_manifest = string_member(json, "image_manifest", what);
+        // Instances of before the field have it not.
+        if (const auto reason = json.find("unsigned_image"); reason != json.end() && !reason->is_null()) {
+            instance.unsigned_image = reason->get<std::string>();
+        }
         instance.type = string_member(json, "type", what);
         instance.vcpus = static_cast<unsigned>(integer_member(json, "vcpus", what));
         instance.memory = ByteSize(static_cast<std::uint64_t>(integer_member(json, "memory", what)));

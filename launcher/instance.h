@@ -40,8 +40,9 @@ struct Instance {
     std::string image_id; // "ami-..."
     std::string image_name;
     std::string image_version;
-    std::string image_manifest; // digest of the OCI manifest
-    std::string type;           // "t3.small"
+    std::string image_manifest;                // digest of the OCI manifest
+    std::optional<std::string> unsigned_image; // --allow-unsigned: why the AMI's signature did not count
+    std::string type;                          // "t3.small"
     unsigned vcpus = 1;
     ByteSize memory;
     Accelerator accelerator = Accelerator::tcg;

@@ -76,6 +76,7 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     instance.image_name = image.image().name;
     instance.image_version = image.image().version.to_string();
     instance.image_manifest = image.image().manifest.to_string();
+    instance.unsigned_image = image.unsigned_reason();
     instance.type = request.type.name;
     instance.vcpus = request.type.vcpus;
     instance.memory = request.type.memory;
@@ -183,7 +184,10 @@ Instance launch(const Paths& paths, const registry::VerifiedImage& image, const 
         sync_directory(paths.instances);
     }
     try {
-        append_event(files, "pending", {{"image_id", instance.image_id}, {"type", instance.type}});
+        append_event(files, "pending",
+                     {{"image_id", instance.image_id},
+                      {"type", instance.type},
+                      {"unsigned_image", instance.unsigned_image ? Json(*instance.unsigned_image) : Json()}});
         start_supervisor(paths, instance.id);
         wait_until_started(paths, instance.id, stop);
     } catch (...) {

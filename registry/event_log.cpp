@@ -191,13 +191,19 @@ signing::Event EventLog::next(signing::Event event, const std::optional<Digest>&
 
 signing::KeysOfAccount keys_of(const signing::TrustStore& trust)
 {
-    auto known = std::make_shared<std::map<std::string, std::vector<signing::PublicKey>, std::less<>>>();
-    return [&trust, known](std::string_view account) {
+    auto known = std::make_shared<std::map<std::string, std::vector<signing::TrustedKey>, std::less<>>>();
+    return [&trust, known](std::string_view account, std::string_view time) {
         auto found = known->find(account);
         if (found == known->end()) {
-            found = known->emplace(account, trust.keys_of(account)).first;
+            found = known->emplace(account, trust.all_keys_of(account)).first;
         }
-        return found->second;
+        std::vector<signing::PublicKey> keys;
+        for (const signing::TrustedKey& trusted : found->second) {
+            if (!trusted.refusal(time)) {
+                keys.push_back(trusted.key);
+            }
+        }
+        return keys;
     };
 }
 

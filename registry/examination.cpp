@@ -3,6 +3,7 @@
 
 #include "core/text.h"
 #include "registry/layer_inspection.h"
+#include "registry/policy.h"
 #include "signing/dsse.h"
 
 #include <fmt/format.h>
@@ -50,24 +51,37 @@ std::vector<std::string> differences_of(const bundle::Manifest& manifest, const 
 
 Examination::Examination(const Region& region, const Image& image, const signing::TrustStore& trust,
                          std::string calling_account, Failure failure)
-    : region_(region), image_(region.resolve(image.id)), trust_(trust), calling_account_(std::move(calling_account)),
-      failure_(failure)
+    : region_(region), layout_(region.layout()), image_(region.resolve(image.id)), trust_(trust),
+      calling_account_(std::move(calling_account)), failure_(failure)
+{
+}
+
+Examination::Examination(const Region& region, const bundle::Layout& layout, Image row,
+                         const signing::TrustStore& trust, std::string calling_account)
+    : region_(region), layout_(layout), incoming_(true), image_(std::move(row)), trust_(trust),
+      calling_account_(std::move(calling_account)), failure_(Failure::throws)
 {
 }
 
 void Examination::run()
 {
+    run_documents();
+    check_layers();
+}
+
+void Examination::run_documents()
+{
     check_manifest_digest();
     check_manifest_format();
     check_signature();
     check_statement();
+    check_policy();
     check_configuration();
     check_catalogue_entry();
     check_layer_list();
     check_events();
     check_state();
     check_launch_permission();
-    check_layers();
 }
 
 void Examination::pass(std::string_view name, std::string detail)
@@ -77,6 +91,11 @@ void Examination::pass(std::string_view name, std::string detail)
 
 void Examination::fail(std::string_view name, std::string detail, ErrorKind kind, std::string_view hint)
 {
+    if (incoming_) {
+        throw Error(kind,
+                    fmt::format("{} {} was refused: {}: {}", image_.name, image_.version.to_string(), name, detail),
+                    hint.empty() ? "get the bundle again from whom you trust" : std::string(hint));
+    }
     if (failure_ == Failure::throws) {
         const std::string all =
             fmt::format("`kiln image verify {}` shows every check; build or import the image again", image_.id);
@@ -90,7 +109,7 @@ void Examination::fail(std::string_view name, std::string detail, ErrorKind kind
 
 std::string Examination::read(const bundle::Descriptor& descriptor) const
 {
-    std::string bytes = region_.layout().read_verified(descriptor.digest);
+    std::string bytes = layout_.read_verified(descriptor.digest);
     if (ByteSize(bytes.size()) != descriptor.size) {
         throw Error(ErrorKind::untrusted,
                     fmt::format("the blob {} has {} bytes instead of {}", descriptor.digest.to_string(), bytes.size(),
@@ -103,7 +122,7 @@ void Examination::check_manifest_digest()
 {
     constexpr std::string_view name = "manifest digest";
     try {
-        oci_bytes_ = region_.layout().read_verified(image_.manifest);
+        oci_bytes_ = layout_.read_verified(image_.manifest);
     } catch (const Error& error) {
         return fail(name, error.what());
     }
@@ -124,22 +143,44 @@ void Examination::check_manifest_format()
     pass(name, fmt::format("an AMI of {} layer(s)", oci_->layers.size()));
 }
 
-std::vector<signing::Statement> Examination::signed_statements(std::vector<std::string>& faults) const
+std::optional<Examination::SignedStatement>
+Examination::signed_statement(const Digest& signature, const std::vector<signing::TrustedKey>& trusted,
+                              std::vector<std::string>& faults)
 {
-    const std::vector<signing::PublicKey> keys = trust_.keys_of(image_.owner);
-    std::vector<signing::Statement> statements;
-    for (const Digest& digest : region_.layout().find_attached(image_.manifest, bundle::signature_artifact_type)) {
+    const auto attached =
+        bundle::parse_attached_oci_manifest(layout_.read_verified(signature), bundle::signature_artifact_type);
+    static_cast<void>(read(attached.config));
+    std::vector<signing::PublicKey> keys;
+    for (const signing::TrustedKey& one : trusted) {
+        keys.push_back(one.key);
+    }
+    const auto verified = signing::verify_envelope(read(attached.envelope), signing::in_toto_payload_type, keys);
+    if (!verified) {
+        faults.push_back(fmt::format("it is not signed by a key that is trusted for its owner, account {}{}",
+                                     image_.owner, keys.empty() ? " (which has no trusted key)" : ""));
+        return std::nullopt;
+    }
+    SignedStatement found{signing::parse_statement(verified->payload), {}};
+    for (const std::string& id : verified->key_ids) {
+        const auto signer = std::ranges::find(trusted, id, [](const auto& one) { return one.key.key_id(); });
+        if (auto refusal = signer->refusal(found.statement.signed_at)) {
+            refused_signer_ = true;
+            faults.push_back(*std::move(refusal));
+        } else {
+            found.signers.insert(id);
+        }
+    }
+    return found.signers.empty() ? std::nullopt : std::optional(std::move(found));
+}
+
+std::vector<Examination::SignedStatement> Examination::signed_statements(std::vector<std::string>& faults)
+{
+    const std::vector<signing::TrustedKey> trusted = trust_.all_keys_of(image_.owner);
+    std::vector<SignedStatement> statements;
+    for (const Digest& digest : layout_.find_attached(image_.manifest, bundle::signature_artifact_type)) {
         try {
-            const auto attached = bundle::parse_attached_oci_manifest(region_.layout().read_verified(digest),
-                                                                      bundle::signature_artifact_type);
-            static_cast<void>(read(attached.config));
-            const auto verified =
-                signing::verify_envelope(read(attached.envelope), signing::in_toto_payload_type, keys);
-            if (verified) {
-                statements.push_back(signing::parse_statement(verified->payload));
-            } else {
-                faults.push_back(fmt::format("it is not signed by a key that is trusted for its owner, account {}{}",
-                                             image_.owner, keys.empty() ? " (which has no trusted key)" : ""));
+            if (auto found = signed_statement(digest, trusted, faults)) {
+                statements.push_back(*std::move(found));
             }
         } catch (const Error& error) {
             faults.emplace_back(error.what());
@@ -160,32 +201,72 @@ void Examination::check_signature()
     if (!statements_.empty()) {
         return pass(name, fmt::format("by a trusted key of account {}", image_.owner));
     }
+    const std::string fault = faults.empty() ? "it is unsigned" : join(faults, "; ");
+    if (allow_unsigned_ && !refused_signer_) {
+        unsigned_reason_ = fault;
+        return pass(name, fmt::format("NOT REQUIRED (--allow-unsigned): {}", fault));
+    }
     if (faults.empty()) {
-        return fail(name, "it is unsigned", ErrorKind::untrusted,
+        return fail(name, fault, ErrorKind::untrusted,
                     "every image that Kiln publishes is signed: build or import it again, from whom you trust");
     }
-    fail(
-        name, join(faults, "; "), ErrorKind::untrusted,
-        fmt::format(
-            "if you trust account {}, get its public key from its owner and `kiln key trust ACCOUNT FILE`; `kiln image "
-            "verify {}` shows every check",
-            image_.owner, image_.id));
+    std::string hint =
+        refused_signer_
+            ? std::string(
+                  "ask its owner for one that is signed with a key that still counts; `kiln key list` shows them")
+            : fmt::format(
+                  "if you trust account {}, get its public key from its owner and `kiln key trust ACCOUNT FILE`",
+                  image_.owner);
+    if (!incoming_) {
+        hint += fmt::format("; `kiln image verify {}` shows every check", image_.id);
+    }
+    fail(name, fault, ErrorKind::untrusted, hint);
 }
 
 void Examination::check_statement()
 {
     constexpr std::string_view name = "signed statement";
+    if (unsigned_reason_) {
+        return pass(name, "NOT REQUIRED (--allow-unsigned)");
+    }
     std::vector<std::string> faults;
-    for (const signing::Statement& statement : statements_) {
+    std::string detail;
+    for (const auto& [statement, signers] : statements_) {
         const auto differences = differences_of(statement, image_);
-        if (differences.empty()) {
-            return pass(name, fmt::format("{}@{} {} by account {}, signed at {}", statement.name,
-                                          statement.version.to_string(), statement.architecture, statement.account,
-                                          printable(statement.signed_at, false)));
+        if (!differences.empty()) {
+            faults.push_back("it says " + join(differences, ", "));
+            continue;
         }
-        faults.push_back("it says " + join(differences, ", "));
+        signers_.insert(signers.begin(), signers.end());
+        detail = fmt::format("{}@{} {} by account {}, signed at {}", statement.name, statement.version.to_string(),
+                             statement.architecture, statement.account, printable(statement.signed_at, false));
+    }
+    if (!signers_.empty()) {
+        return pass(name, detail);
     }
     fail(name, faults.empty() ? std::string(not_reached) : join(faults, "; "));
+}
+
+void Examination::check_policy()
+{
+    constexpr std::string_view name = "policy";
+    constexpr std::string_view against = "--allow-unsigned does not go against the policy file: ";
+    std::optional<Policy> policy;
+    try {
+        policy = find_policy(trust_.folder());
+    } catch (const Error& error) {
+        return fail(name, error.what(), ErrorKind::untrusted, error.hint());
+    }
+    const PolicyVerdict verdict = judge(policy, image_.name, image_.owner, signers_);
+    if (unsigned_reason_) {
+        const bool free = !policy || (policy->rule_of(image_.name) == nullptr && !policy->refuse_others);
+        return free ? pass(name, "NOT REQUIRED (--allow-unsigned)") : fail(name, std::string(against) + verdict.detail);
+    }
+    if (verdict.passed) {
+        return pass(name, verdict.detail);
+    }
+    fail(name, signers_.empty() ? std::string(not_reached) : verdict.detail, ErrorKind::untrusted,
+         fmt::format("{} says who may sign it", (trust_.folder() / "policy.json").native()));
 }
 
 void Examination::check_configuration()
@@ -238,6 +319,10 @@ void Examination::check_events()
     constexpr std::string_view name = "events";
     if (!manifest_) {
         return fail(name, std::string(not_reached));
+    }
+    if (incoming_) {
+        explained_ = true; // as its manifest has it: row_of()
+        return pass(name, "none yet");
     }
     try {
         image_ = region_.explained(image_, *manifest_, trust_);
@@ -299,7 +384,7 @@ void Examination::check_layers()
     for (const auto& mapping : manifest_->block_devices) {
         layers.insert(layers.end(), mapping.layers.begin(), mapping.layers.end());
     }
-    const auto faults = inspect_layers(region_.layout(), layers);
+    const auto faults = inspect_layers(layout_, layers);
     for (const auto& mapping : manifest_->block_devices) {
         for (std::size_t i = 0; i < mapping.layers.size(); ++i) {
             const auto& layer = mapping.layers[i];

@@ -109,19 +109,6 @@ void store_layers(bundle::Manifest& manifest, const std::vector<NewLayer>& layer
     }
 }
 
-bundle::Descriptor store_signature(const bundle::Manifest& manifest, const bundle::Descriptor& subject,
-                                   const signing::SecretKey& key, const bundle::Layout& layout)
-{
-    const std::string payload = signing::statement_payload({.name = manifest.name,
-                                                            .version = manifest.version,
-                                                            .architecture = manifest.architecture,
-                                                            .manifest = subject.digest,
-                                                            .account = manifest.owner,
-                                                            .signed_at = iso_now()});
-    const std::string envelope = signing::sign_envelope(signing::in_toto_payload_type, payload, key);
-    return store_envelope(envelope, bundle::signature_artifact_type, subject, layout);
-}
-
 void store_index(const bundle::Manifest& manifest, const bundle::Descriptor& image, const bundle::Descriptor& signature,
                  const bundle::Layout& layout)
 {
@@ -152,6 +139,21 @@ void store_attachments(const std::vector<Attachment>& attachments, const bundle:
     }
 }
 
+} // namespace
+
+bundle::Descriptor store_signature(const bundle::Manifest& manifest, const bundle::Descriptor& subject,
+                                   const signing::SecretKey& key, const bundle::Layout& layout)
+{
+    const std::string payload = signing::statement_payload({.name = manifest.name,
+                                                            .version = manifest.version,
+                                                            .architecture = manifest.architecture,
+                                                            .manifest = subject.digest,
+                                                            .account = manifest.owner,
+                                                            .signed_at = iso_now()});
+    const std::string envelope = signing::sign_envelope(signing::in_toto_payload_type, payload, key);
+    return store_envelope(envelope, bundle::signature_artifact_type, subject, layout);
+}
+
 Image row_of(const bundle::Manifest& manifest, const Digest& oci_manifest)
 {
     ByteSize virtual_size;
@@ -180,8 +182,6 @@ Image row_of(const bundle::Manifest& manifest, const Digest& oci_manifest)
     start_lifecycle(image, manifest);
     return image;
 }
-
-} // namespace
 
 Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key,
                       const std::vector<Attachment>& attachments)

@@ -25,6 +25,8 @@
 namespace kiln::registry
 {
 
+struct Transfer; // bundle_transfer.h
+
 // `deprecated`: an available one whose date of deprecation has come; it still launches. A disabled one launches for
 // nobody, a deregistered one is gone but for its id, name and version, which stay taken.
 enum class ImageState { available, deprecated, disabled, deregistered };
@@ -94,6 +96,17 @@ public:
     // (for this architecture) are taken; nothing is then left but blobs that a later gc removes.
     Image publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key,
                   const std::vector<Attachment>& attachments = {});
+
+    // Reads a hostile bundle (bundle/bundle_file.h) from a descriptor, a file or a pipe, and records its image under a
+    // new id, held by the signer alone, once every check of verify() passed for the signer's account: documents before
+    // a layer is read, and all again when the layers are on disk. Throws Error{untrusted, permission_denied} as
+    // verify(), Error{conflict} when name, version and architecture are taken, Error{io, no_space, interrupted}. What a
+    // killed import leaves, the next one removes.
+    Image import_image(int fd, const signing::TrustStore& trust, const Signer& signer, const Transfer& transfer);
+
+    // Attaches one more signature to the image, by another key of its owner's: for policies that want several. The
+    // caller has verified the image. Signing twice with one key does no harm, and counts once.
+    void sign(const Image& image, const signing::SecretKey& key);
 
     // The document of that type, once a key that is trusted for the image's owner is seen to have signed it as being
     // about this image. Throws Error{not_found} when there is none, Error{untrusted} when none holds.

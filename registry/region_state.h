@@ -31,6 +31,13 @@ struct Region::State {
                       const std::string& architecture) const;
 };
 
+// The row of a new image, with a fresh id.
+[[nodiscard]] Image row_of(const bundle::Manifest& manifest, const Digest& oci_manifest);
+
+// Signs the statement about the image whose OCI manifest is `subject`; returns the manifest that attaches it.
+[[nodiscard]] bundle::Descriptor store_signature(const bundle::Manifest& manifest, const bundle::Descriptor& subject,
+                                                 const signing::SecretKey& key, const bundle::Layout& layout);
+
 // Taken by whoever changes the region: its index, its blobs or its catalogue.
 [[nodiscard]] inline std::filesystem::path lock_file(const std::filesystem::path& folder)
 {

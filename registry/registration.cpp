@@ -13,7 +13,7 @@ Image Region::State::register_image(Image image, std::string_view action, const 
                                     const Signer& signer) const
 {
     // The signer's key is known here; what other accounts' events are worth is asked when an image is verified.
-    const signing::KeysOfAccount keys = [&](std::string_view account) {
+    const signing::KeysOfAccount keys = [&](std::string_view account, std::string_view /*time*/) {
         return account == signer.account ? std::vector{signer.key.public_key()} : std::vector<signing::PublicKey>();
     };
     const EventLog log = events();

@@ -49,12 +49,17 @@ Decision decide(const Region& region, const Image& image, const signing::TrustSt
 }
 
 VerifiedImage verify(const Region& region, const Image& image, const signing::TrustStore& trust,
-                     const std::string& calling_account)
+                     const std::string& calling_account, Unsigned unsigned_images)
 {
     Examination examination(region, image, trust, calling_account, Examination::Failure::throws);
+    if (unsigned_images == Unsigned::allow) {
+        examination.allow_unsigned();
+    }
     examination.run();
     const fs::path blobs = fs::absolute(region.layout().blob_path(image.manifest).parent_path());
-    return {examination.image(), examination.manifest().value(), blobs, region.name()};
+    VerifiedImage verified(examination.image(), examination.manifest().value(), blobs, region.name());
+    verified.unsigned_reason_ = examination.unsigned_reason();
+    return verified;
 }
 
 } // namespace kiln::registry

@@ -7,6 +7,7 @@
 #include "signing/trust_store.h"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,10 @@ struct Check {
     std::string detail; // what was compared, for a person
 };
 
+// What becomes of an image that no trusted key signed. `allow` lets it through the checks of its signature, and through
+// no other one: not when a revoked key signed it, a signature is about another image, or the policy file has a say.
+enum class Unsigned { refuse, allow };
+
 class VerifiedImage
 {
 public:
@@ -28,16 +33,19 @@ public:
     // The layer files of a device, bottom first; each one's digest was checked.
     [[nodiscard]] std::vector<std::filesystem::path> layer_paths(const bundle::BlockDeviceMapping& device) const;
     [[nodiscard]] const std::string& region() const noexcept { return region_; }
+    // Why its signature does not count, when it was let through by Unsigned::allow; nullopt for a signed image.
+    [[nodiscard]] const std::optional<std::string>& unsigned_reason() const noexcept { return unsigned_reason_; }
 
 private:
     friend struct Decision decide(const Region&, const Image&, const signing::TrustStore&, const std::string&);
-    friend VerifiedImage verify(const Region&, const Image&, const signing::TrustStore&, const std::string&);
+    friend VerifiedImage verify(const Region&, const Image&, const signing::TrustStore&, const std::string&, Unsigned);
     VerifiedImage(Image image, bundle::Manifest manifest, std::filesystem::path blobs, std::string region);
 
     Image image_;
     bundle::Manifest manifest_;
     std::filesystem::path blobs_;
     std::string region_;
+    std::optional<std::string> unsigned_reason_;
 };
 
 struct Decision {
@@ -54,6 +62,6 @@ struct Decision {
 // The same checks; throws Error{untrusted} (or {permission_denied} for a launch permission or a
 // disabled image) for the first that failed.
 [[nodiscard]] VerifiedImage verify(const Region& region, const Image& image, const signing::TrustStore& trust,
-                                   const std::string& calling_account);
+                                   const std::string& calling_account, Unsigned unsigned_images = Unsigned::refuse);
 
 } // namespace kiln::registry

@@ -21,9 +21,27 @@ struct Account {
 
 // Makes the account (id, key pair; its public key goes into the trust store) unless there is one.
 // Two processes at once make one account. Throws Error{io, no_space, permission_denied}.
-Account ensure_account(const Paths& paths, std::string_view passphrase_for_a_new_key = {});
+Account ensure_account(const Paths& paths, std::string_view passphrase_for_a_new_key = {},
+                       KeyType type = KeyType::ed25519);
 
-// The account's secret key. Throws as SecretKey::load.
+// Makes the account with a key that there is already; a fresh id unless one is given. Throws Error{conflict} when there
+// is an account, Error{usage} for what is no id.
+Account make_account_with(const Paths& paths, const SecretKey& key, std::string_view passphrase,
+                          const std::optional<std::string>& id);
+
+// The account's secret key. Throws as SecretKey::load, and Error{untrusted} when the key was revoked.
 [[nodiscard]] SecretKey load_account_key(const Paths& paths, const PassphraseSource& passphrase);
+
+// Makes `new_key` the account's key: the old one, which the caller loaded, endorses it in a signed statement, which is
+// returned (key_statement.h) for whoever trusts the account. A killed rotation leaves the old key in use, or is
+// finished by whoever loads the key next. The old secret key stays in its file. Throws Error{conflict} when the old one
+// is not the account's key any more.
+struct RotationRequest {
+    const SecretKey& old_key;
+    const SecretKey& new_key;
+    std::string_view passphrase; // of the new key's file; empty: not encrypted
+    bool keeps_images = true;    // what the old key signed up to now still counts
+};
+std::string rotate_account_key(const Paths& paths, const RotationRequest& request);
 
 } // namespace kiln::signing

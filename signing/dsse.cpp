@@ -63,10 +63,18 @@ std::string pre_authentication_encoding(std::string_view payload_type, std::stri
 
 std::string sign_envelope(std::string_view payload_type, std::string_view payload, const SecretKey& key)
 {
-    const std::string signature = key.sign(pre_authentication_encoding(payload_type, payload));
-    const Json entry{{"keyid", key.public_key().key_id()}, {"sig", base64(signature)}};
+    return sign_envelope(payload_type, payload, std::span(&key, 1));
+}
+
+std::string sign_envelope(std::string_view payload_type, std::string_view payload, std::span<const SecretKey> keys)
+{
+    const std::string message = pre_authentication_encoding(payload_type, payload);
+    Json signatures = Json::array();
+    for (const SecretKey& key : keys) {
+        signatures.push_back({{"keyid", key.public_key().key_id()}, {"sig", base64(key.sign(message))}});
+    }
     return canonical_json(
-        {{"payload", base64(payload)}, {"payloadType", payload_type}, {"signatures", Json::array({entry})}});
+        {{"payload", base64(payload)}, {"payloadType", payload_type}, {"signatures", std::move(signatures)}});
 }
 
 std::optional<VerifiedPayload> verify_envelope(std::string_view envelope, std::string_view payload_type,

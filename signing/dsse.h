@@ -19,8 +19,10 @@ inline constexpr std::string_view in_toto_payload_type = "application/vnd.in-tot
 // "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body
 [[nodiscard]] std::string pre_authentication_encoding(std::string_view payload_type, std::string_view payload);
 
-// The envelope as canonical JSON.
+// The envelope as canonical JSON; with a signature of each key.
 [[nodiscard]] std::string sign_envelope(std::string_view payload_type, std::string_view payload, const SecretKey& key);
+[[nodiscard]] std::string sign_envelope(std::string_view payload_type, std::string_view payload,
+                                        std::span<const SecretKey> keys);
 
 struct VerifiedPayload {
     std::string payload;

@@ -116,7 +116,7 @@ ReadEvent read_event(std::string_view envelope, const KeysOfAccount& keys_of)
 {
     const std::string payload = as_untrusted([&] { return payload_of(envelope); });
     Event event = parse_event(payload);
-    const std::vector<PublicKey> keys = keys_of(event.account);
+    const std::vector<PublicKey> keys = keys_of(event.account, event.time);
     const auto verified = verify_envelope(envelope, event_payload_type, keys);
     return {std::move(event), digest_of(payload), verified && verified->payload == payload};
 }

@@ -40,10 +40,10 @@ struct Event {
 
 [[nodiscard]] std::string sign_event(const Event& event, const SecretKey& key);
 
-// The keys that are trusted for an account.
-using KeysOfAccount = std::function<std::vector<PublicKey>(std::string_view account)>;
+// The keys of an account whose signature under what was signed at `time` counts.
+using KeysOfAccount = std::function<std::vector<PublicKey>(std::string_view account, std::string_view time)>;
 // For who only looks at what an event claims.
-[[nodiscard]] inline std::vector<PublicKey> no_keys(std::string_view /*account*/)
+[[nodiscard]] inline std::vector<PublicKey> no_keys(std::string_view /*account*/, std::string_view /*time*/)
 {
     return {};
 }

@@ -130,7 +130,8 @@ int give_passphrase(char* buffer, int size, int /*writing*/, void* context)
                     fmt::format("the passphrase of the secret key {} is wrong", file.native()),
                     "try again with the passphrase that the key was made with");
     }
-    throw Error(ErrorKind::untrusted, fmt::format("{} is not an Ed25519 secret key in PKCS#8 PEM form", file.native()));
+    throw Error(ErrorKind::untrusted,
+                fmt::format("{} is not an Ed25519 or ECDSA P-256 secret key in PKCS#8 PEM form", file.native()));
 }
 
 void write_encrypted(const Bio& bio, const KeyHandle& key, std::string_view passphrase)
@@ -157,7 +158,7 @@ SecretKey SecretKey::load(const fs::path& file, const PassphraseSource& passphra
     const Bio bio = read_only_bio(buffer.text());
     PassphraseRequest request{passphrase, false, nullptr};
     KeyHandle key(PEM_read_bio_PrivateKey(bio.get(), nullptr, give_passphrase, &request));
-    if (!key || EVP_PKEY_get_id(key.get()) != EVP_PKEY_ED25519) {
+    if (!key || !canonical_public_key(key.get())) {
         refuse_key(file, request);
     }
     ERR_clear_error();

@@ -16,4 +16,8 @@ struct SecretKey::Handle {
     KeyHandle key;
 };
 
+// The public half of a key of one of our types in its one form: the named curve, an uncompressed point. Null for
+// another type. Throws Error{internal} only for OpenSSL's own failures.
+[[nodiscard]] KeyHandle canonical_public_key(EVP_PKEY* key);
+
 } // namespace kiln::signing

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attacks 8 and 9 of docs/threat-model.md: archives from outside, written byte by byte.
-#include "builder/safe_tar.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/process.h"
+#include "core/safe_tar.h"
 #include "tests/support/made_tar.h"
 #include "tests/support/temporary_folder.h"
 

@@ -84,7 +84,7 @@ TEST_F(VerifyTest, ListsEveryCheckInOrder)
         EXPECT_FALSE(check.detail.empty());
         names.push_back(check.name);
     }
-    EXPECT_EQ((std::vector<std::string>{"manifest digest", "manifest format", "signature", "signed statement",
+    EXPECT_EQ((std::vector<std::string>{"manifest digest", "manifest format", "signature", "signed statement", "policy",
                                         "configuration digest", "name and version", "layer list", "events", "state",
                                         "launch permission", "disk /dev/vda layer 1"}),
               names);
@@ -345,8 +345,8 @@ TEST_F(VerifyTest, GoesOnAfterAFailure)
     overwrite(region.layout().blob_path(manifest.block_devices[0].layers[0].digest), "x");
     forget_signatures();
     sql("UPDATE images SET state = 'disabled'");
-    EXPECT_EQ((std::vector<std::string>{"signature", "signed statement", "events", "state", "launch permission",
-                                        "disk /dev/vda layer 1"}),
+    EXPECT_EQ((std::vector<std::string>{"signature", "signed statement", "policy", "events", "state",
+                                        "launch permission", "disk /dev/vda layer 1"}),
               failed(image));
 }
 

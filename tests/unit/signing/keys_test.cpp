@@ -104,21 +104,22 @@ TEST_F(KeysTest, PublicKeysSurviveTheirPem)
     EXPECT_EQ(key.key_id(), PublicKey::from_pem(key.to_pem()).key_id());
 }
 
-TEST_F(KeysTest, OnlyEd25519PublicKeysAreTaken)
+TEST_F(KeysTest, OnlyPublicKeysOfOurTypesAreTaken)
 {
-    const std::string rsa_or_ec = "-----BEGIN PUBLIC KEY-----\n"
-                                  "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9\n"
-                                  "q9UU8I5mEovUf86QZ7kOBIjJwqnzD1omageEHWwHdBO6B+dFabmdT9POxg==\n"
-                                  "-----END PUBLIC KEY-----\n";
+    const std::string p384 = "-----BEGIN PUBLIC KEY-----\n"
+                             "MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE4reGSvkt0hR615+IwK0zLag7Y67yFJx6\n"
+                             "7a0lEXDS/36/InOuu+A1sH0XcjW0Nuk+UwZpq1id27qifn06AoTfE6tbRY7R5N7Z\n"
+                             "4fOyiRIun3L6/FTVYZtir0xaXgZdazO2\n"
+                             "-----END PUBLIC KEY-----\n";
     const SecretKey secret = SecretKey::generate();
     secret.save(file, "");
-    for (const std::string& bad : {std::string(), std::string("x"), rsa_or_ec, read_file(file)}) {
+    for (const std::string& bad : {std::string(), std::string("x"), p384, read_file(file)}) {
         try {
             static_cast<void>(PublicKey::from_pem(bad));
             ADD_FAILURE() << bad;
         } catch (const Error& error) {
             EXPECT_EQ(ErrorKind::untrusted, error.kind());
-            EXPECT_EQ("this is not an Ed25519 public key in PEM form", error.message());
+            EXPECT_EQ("this is not an Ed25519 or ECDSA P-256 public key in PEM form", error.message());
         }
     }
 }

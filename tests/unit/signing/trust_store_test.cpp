@@ -71,7 +71,8 @@ TEST_F(TrustStoreTest, NamesADamagedFile)
     write_file_durably(file, key.to_pem());
     EXPECT_THAT(complaint(), ::testing::HasSubstr("mine.pem is damaged: its name should be"));
     write_file_durably(file, "garbage");
-    EXPECT_THAT(complaint(), ::testing::HasSubstr("mine.pem is damaged: this is not an Ed25519 public key"));
+    EXPECT_THAT(complaint(),
+                ::testing::HasSubstr("mine.pem is damaged: this is not an Ed25519 or ECDSA P-256 public key"));
     EXPECT_TRUE(store.keys_of(bob).empty()); // another account does not suffer
     fs::remove(file);
     EXPECT_EQ("none", complaint());

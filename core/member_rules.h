@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace kiln::builder
+namespace kiln
 {
 
 enum class MemberKind { folder, file, symbolic_link, hard_link, device };
@@ -36,4 +36,4 @@ private:
     std::unordered_map<std::string, Seen> seen_;
 };
 
-} // namespace kiln::builder
+} // namespace kiln

@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <optional>
 
-namespace kiln::builder
+namespace kiln
 {
 
 struct SafeTarOptions {
@@ -17,6 +17,7 @@ struct SafeTarOptions {
     std::optional<std::uint32_t> group{};     //
     ByteSize largest_content = gibibytes(16); // of all members together
     std::uint64_t most_members = 1'000'000;
+    bool plain_tar = false; // neither compressed nor zip, and so from a pipe, too
     // It is the root of a system: set-id bits and file capabilities (security.capability) come through, and devices
     // below dev/ are left out instead of refused.
     bool whole_system = false;
@@ -33,4 +34,4 @@ struct SafeTarOptions {
 void write_safe_tar(const std::filesystem::path& archive, const std::filesystem::path& tar,
                     const SafeTarOptions& options);
 
-} // namespace kiln::builder
+} // namespace kiln

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "builder/safe_tar.h"
+#include "core/safe_tar.h"
 
-#include "builder/archive_io.h"
+#include "core/archive_io.h"
 #include "core/error.h"
 #include "core/file_descriptor.h"
 #include "core/text.h"
@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <fcntl.h>
 
-namespace kiln::builder
+namespace kiln
 {
 namespace fs = std::filesystem;
 namespace
@@ -65,4 +65,4 @@ void write_safe_tar(const fs::path& archive, const fs::path& tar, const SafeTarO
     }
 }
 
-} // namespace kiln::builder
+} // namespace kiln

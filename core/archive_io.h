@@ -3,20 +3,22 @@
 // handed out, and writes tars of nothing but what was checked. Nothing is unpacked here.
 #pragma once
 
-#include "builder/member_rules.h"
-#include "builder/safe_tar.h"
+#include "core/member_rules.h"
+#include "core/safe_tar.h"
 
 #include <cstdint>
 #include <ctime>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 struct archive;
 struct archive_entry;
 
-namespace kiln::builder
+namespace kiln
 {
 
 // All that comes through of a member.
@@ -65,7 +67,9 @@ public:
 
     // nullopt at the end. A device comes through only with SafeTarOptions::whole_system.
     [[nodiscard]] std::optional<Member> next();
-    // The content of the file that next() returned last, just once.
+    // The content of the file that next() returned last, just once, in order and with holes as zeroes. What `take` gets
+    // is valid during the call.
+    void copy_content(const std::function<void(std::string_view)>& take);
     void copy_content(TarFile& to);
     // What the members so far say that they hold.
     [[nodiscard]] ByteSize content() const noexcept { return ByteSize(content_); }
@@ -74,7 +78,7 @@ private:
     struct State;
     [[nodiscard]] std::optional<Member> check(archive_entry* entry);
     [[nodiscard]] std::uint64_t claim_content(archive_entry* entry);
-    void copy_blocks(TarFile& to);
+    void copy_blocks(const std::function<void(std::string_view)>& take);
 
     SafeTarOptions options_;
     std::unique_ptr<State> state_;
@@ -85,4 +89,4 @@ private:
     std::uint64_t members_ = 0;
 };
 
-} // namespace kiln::builder
+} // namespace kiln

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // libarchive's own safety flags are for unpacking to a disk; they do nothing here.
-#include "builder/archive_io.h"
+#include "core/archive_io.h"
 
 #include "core/error.h"
 #include "core/text.h"
@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace kiln::builder
+namespace kiln
 {
 namespace
 {
@@ -76,16 +76,18 @@ void require_written(archive* writer, la_ssize_t result)
     }
 }
 
-Reader open_reader(int fd)
+Reader open_reader(int fd, bool plain_tar)
 {
     Reader reader(archive_read_new());
     archive* const handle = reader.get();
-    archive_read_support_filter_gzip(handle);
-    archive_read_support_filter_xz(handle);
-    archive_read_support_filter_zstd(handle);
-    archive_read_support_filter_bzip2(handle);
     archive_read_support_format_tar(handle);
-    archive_read_support_format_zip_seekable(handle); // the streaming reader does not see links and modes
+    if (!plain_tar) {
+        archive_read_support_filter_gzip(handle);
+        archive_read_support_filter_xz(handle);
+        archive_read_support_filter_zstd(handle);
+        archive_read_support_filter_bzip2(handle);
+        archive_read_support_format_zip_seekable(handle); // the streaming reader does not see links and modes
+    }
     if (archive_read_open_fd(handle, fd, std::size_t{1} << 18U) != ARCHIVE_OK) {
         damaged(handle);
     }
@@ -233,13 +235,13 @@ void TarFile::close()
 }
 
 struct CheckedArchive::State {
-    explicit State(int fd) : reader(open_reader(fd)) {}
+    State(int fd, bool plain_tar) : reader(open_reader(fd, plain_tar)) {}
     Utf8Locale locale{};
     Reader reader;
 };
 
 CheckedArchive::CheckedArchive(int fd, const SafeTarOptions& options)
-    : options_(options), state_(std::make_unique<State>(fd)), rules_(options.strip)
+    : options_(options), state_(std::make_unique<State>(fd, options.plain_tar)), rules_(options.strip)
 {
 }
 
@@ -314,8 +316,13 @@ std::uint64_t CheckedArchive::claim_content(archive_entry* entry)
 
 void CheckedArchive::copy_content(TarFile& to)
 {
+    copy_content([&](std::string_view bytes) { to.write(bytes.data(), bytes.size()); });
+}
+
+void CheckedArchive::copy_content(const std::function<void(std::string_view)>& take)
+{
     try {
-        copy_blocks(to);
+        copy_blocks(take);
     } catch (Error& error) {
         error.while_doing(fmt::format("its member \"{}\"", printable(name_, false)));
         throw;
@@ -323,7 +330,7 @@ void CheckedArchive::copy_content(TarFile& to)
 }
 
 // Blocks come in order; between them are the holes of a sparse file.
-void CheckedArchive::copy_blocks(TarFile& to)
+void CheckedArchive::copy_blocks(const std::function<void(std::string_view)>& take)
 {
     static constexpr std::array<char, std::size_t{64} << 10U> zeroes{};
     std::uint64_t at = 0;
@@ -340,9 +347,9 @@ void CheckedArchive::copy_blocks(TarFile& to)
             refuse("it is longer than it says");
         }
         for (; at < begin; at += std::min<std::uint64_t>(begin - at, zeroes.size())) {
-            to.write(zeroes.data(), std::min<std::uint64_t>(begin - at, zeroes.size()));
+            take({zeroes.data(), std::min<std::uint64_t>(begin - at, zeroes.size())});
         }
-        to.write(block, length);
+        take({static_cast<const char*>(block), length});
         at = begin + length;
     }
     if (at != size_) {
@@ -350,4 +357,4 @@ void CheckedArchive::copy_blocks(TarFile& to)
     }
 }
 
-} // namespace kiln::builder
+} // namespace kiln

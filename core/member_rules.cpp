@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "builder/member_rules.h"
+#include "core/member_rules.h"
 
 #include "core/error.h"
 #include "core/text.h"
@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-namespace kiln::builder
+namespace kiln
 {
 namespace
 {
@@ -112,4 +112,4 @@ std::optional<MemberRules::Accepted> MemberRules::accept(MemberKind kind, std::s
     return accepted;
 }
 
-} // namespace kiln::builder
+} // namespace kiln

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// A bundle goes to a private layout below the region, is verified there, and only then moved: blobs first, then the
+// index, then event and row, as a publisher does it. The region is locked for the move alone.
+#include "core/error.h"
+#include "core/files.h"
+#include "registry/bundle_transfer.h"
+#include "registry/envelope.h"
+#include "registry/examination.h"
+#include "registry/lifecycle.h"
+#include "registry/predicate_type.h"
+#include "registry/region_state.h"
+
+#include <fmt/format.h>
+
+namespace kiln::registry
+{
+namespace fs = std::filesystem;
+namespace
+{
+
+void refuse_if_taken(const Region& region, const Image& image)
+{
+    const auto taken = region.find(image.name, image.version, image.architecture);
+    if (!taken) {
+        return;
+    }
+    const std::string title = fmt::format("{} {} ({})", image.name, image.version.to_string(), image.architecture);
+    if (taken->manifest == image.manifest) {
+        throw Error(
+            ErrorKind::conflict,
+            fmt::format("{} is already in region {} as {}: the very same image", title, region.name(), taken->id),
+            fmt::format("there is nothing to do; `kiln image verify {}` checks what is there", taken->id));
+    }
+    throw Error(
+        ErrorKind::conflict,
+        fmt::format("region {} has another image of the name and version {}: {}", region.name(), title, taken->id),
+        "a published image never changes; ask for a bundle of a higher version, or import into another region");
+}
+
+void store_documents(const bundle::BundleDocuments& documents, const bundle::Layout& layout)
+{
+    for (const bundle::Document& document : documents.documents) {
+        static_cast<void>(layout.put(document.bytes, document.descriptor.media_type));
+    }
+}
+
+void store_index(const bundle::BundleDocuments& documents, const std::string& reference, const bundle::Layout& layout)
+{
+    layout.add_to_index(documents.image, bundle::ami_artifact_type, {{bundle::reference_name_annotation, reference}});
+    for (const bundle::AttachedManifest& attached : documents.attached) {
+        layout.add_to_index(attached.manifest, attached.artifact_type,
+                            {{bundle::subject_annotation, documents.image.digest.to_string()}});
+    }
+}
+
+// A document that nobody trusted signed would only be refused later, when somebody asks for it.
+void require_signed_attachments(const bundle::BundleDocuments& documents, const bundle::Layout& layout,
+                                const signing::TrustStore& trust)
+{
+    for (const bundle::AttachedManifest& attached : documents.attached) {
+        if (attached.artifact_type == bundle::signature_artifact_type) {
+            continue;
+        }
+        std::vector<std::string> faults;
+        const auto predicate =
+            find_predicate(layout, documents.image.digest, attached.artifact_type,
+                           predicate_type_of(attached.artifact_type), trust.keys_of(documents.manifest.owner), faults);
+        if (!predicate || !faults.empty()) {
+            throw Error(ErrorKind::untrusted,
+                        fmt::format("the attachment of type {} was refused: {}", attached.artifact_type,
+                                    faults.empty() ? "it is missing" : faults.front()),
+                        "get the bundle again from whom you trust");
+        }
+    }
+}
+
+void move_blobs(const bundle::BundleDocuments& documents, const bundle::Layout& from, const bundle::Layout& to)
+{
+    const auto move = [&](const Digest& digest) { publish_file(from.blob_path(digest), to.blob_path(digest)); };
+    for (const bundle::Descriptor& layer : documents.oci.layers) {
+        move(layer.digest);
+    }
+    for (const bundle::Document& document : documents.documents) {
+        move(document.descriptor.digest);
+    }
+}
+
+} // namespace
+
+Image Region::import_image(int fd, const signing::TrustStore& trust, const Signer& signer, const Transfer& transfer)
+{
+    bundle::BundleReader reader(fd);
+    const bundle::BundleDocuments documents = reader.read_documents();
+    const Image row = row_of(documents.manifest, documents.image.digest);
+    refuse_if_taken(*this, row);
+
+    const fs::path imports = state_->folder / "imports";
+    WorkFolder::sweep_abandoned(imports);
+    const WorkFolder work(imports, "import-");
+    const bundle::Layout incoming(work.path() / "layout", true);
+    store_documents(documents, incoming);
+    store_index(documents, reference_name(row), incoming);
+    Examination(*this, incoming, row, trust, signer.account).run_documents();
+    require_signed_attachments(documents, incoming, trust);
+
+    require_free_space(imports, row.stored_size, "the image");
+    const fs::path blobs = incoming.blob_path(documents.image.digest).parent_path();
+    reader.read_layers(blobs, transfer.transferred, transfer.stop);
+    Examination(*this, incoming, row, trust, signer.account).run();
+
+    const FileLock lock(lock_file(state_->folder), FileLock::Wait::block);
+    refuse_if_taken(*this, row); // somebody may have been faster
+    move_blobs(documents, incoming, state_->layout);
+    store_index(documents, reference_name(row), state_->layout);
+    return state_->register_image(row, action::import_bundle, publish_arguments(row), signer);
+}
+
+} // namespace kiln::registry
