@@ -12,7 +12,7 @@ constexpr std::uint16_t http_port = 80;
 
 } // namespace
 
-GuestNetwork::GuestNetwork(const GuestNetworkSettings& settings, SlirpStack::Send send)
+GuestNetwork::GuestNetwork(const GuestNetworkSettings& settings, const SlirpStack::Send& send)
     : nat_({.network = nat_base,
             .gateway = nat_base + 2,
             .name_server = nat_base + 3,

@@ -23,7 +23,7 @@ struct GuestNetworkSettings {
 class GuestNetwork
 {
 public:
-    GuestNetwork(const GuestNetworkSettings& settings, SlirpStack::Send send);
+    GuestNetwork(const GuestNetworkSettings& settings, const SlirpStack::Send& send);
 
     void input(Frame frame);
     void add_polls(std::vector<pollfd>& polled, std::chrono::milliseconds& timeout);

@@ -193,11 +193,10 @@ void SlirpStack::dispatch(const std::vector<pollfd>& polled)
         slirp_pollfds_poll(state_->slirp.get(), 0, State::get_revents, state_.get());
         state_->dispatching = nullptr;
     }
-    for (std::size_t i = 0; i < state_->timers.size(); ++i) { // a callback may set its timer again
-        Timer& timer = *state_->timers[i];
-        if (timer.expires_ms >= 0 && timer.expires_ms <= now_ms()) {
-            timer.expires_ms = -1;
-            timer.callback(timer.opaque);
+    for (const auto& timer : state_->timers) { // a callback sets its timer again; it makes and frees none
+        if (timer->expires_ms >= 0 && timer->expires_ms <= now_ms()) {
+            timer->expires_ms = -1;
+            timer->callback(timer->opaque);
         }
     }
 }
