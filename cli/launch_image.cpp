@@ -44,7 +44,9 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
                              .accelerator = context.accelerator(),
                              .name = options.name,
                              .volumes = options.volumes,
-                             .user_data = options.user_data},
+                             .user_data = options.user_data,
+                             .account_id = account.id,
+                             .metadata = options.metadata},
                             context.stop);
 }
 

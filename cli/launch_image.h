@@ -19,6 +19,7 @@ struct LaunchOptions {
     std::optional<std::string> name{};
     launcher::VolumeSizes volumes{};
     std::optional<std::string> user_data{};
+    launcher::MetadataOptions metadata{};
     bool allow_unsigned = false;
 };
 

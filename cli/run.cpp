@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln run AMI, and the hidden `kiln supervise ID` that it starts.
+// kiln run AMI, and the hidden `kiln supervise ID` and `kiln network ID` that it starts.
 #include "cli/context.h"
 #include "cli/instance_text.h"
 #include "cli/launch_image.h"
@@ -21,6 +21,7 @@ struct RunOptions {
     std::string type;
     std::vector<std::string> volumes;
     std::string user_data;
+    launcher::MetadataOptions metadata;
     std::string name;
     bool allow_unsigned = false;
     bool wait = false;
@@ -58,6 +59,7 @@ void run_image(Context& context, const RunOptions& options)
                       .name = options.name.empty() ? std::nullopt : std::optional(options.name),
                       .volumes = parse_volumes(options.volumes),
                       .user_data = read_user_data(options.user_data),
+                      .metadata = options.metadata,
                       .allow_unsigned = options.allow_unsigned},
                      progress);
     if (options.wait) {
@@ -91,6 +93,15 @@ void add_run(CLI::App& app, Context& context)
         ->add_option("--user-data", options->user_data,
                      "A script or cloud-config of up to 16 KiB for the guest's cloud-init")
         ->type_name("FILE");
+    command->add_flag("--metadata-v1", options->metadata.v1,
+                      "Answer requests for instance metadata that bring no token, too");
+    command
+        ->add_option("--metadata-hop-limit", options->metadata.hop_limit,
+                     "How far metadata travel, 1 to 64; from 2 on containers in the guest get them")
+        ->check(CLI::Range(1, 64))
+        ->capture_default_str()
+        ->type_name("HOPS");
+    command->add_flag("--metadata-tags", options->metadata.tags, "Let the guest read the instance's tags");
     command->add_option("--name", options->name, "A name for the instance, to use instead of its id")
         ->type_name("NAME");
     add_allow_unsigned(*command, options->allow_unsigned);
@@ -101,11 +112,15 @@ void add_run(CLI::App& app, Context& context)
 
 void add_supervise(CLI::App& app, Context& context)
 {
-    CLI::App* command = app.add_subcommand("supervise", "Run an instance's supervisor (started by `kiln run`)");
-    command->group(""); // hidden
-    auto id = std::make_shared<std::string>();
-    command->add_option("instance", *id)->required();
-    command->callback([&context, id] { context.exit_status = launcher::supervise(context.paths, *id); });
+    const auto add = [&](const char* name, const char* description, int (*work)(const Paths&, const std::string&)) {
+        CLI::App* command = app.add_subcommand(name, description);
+        command->group(""); // hidden
+        auto id = std::make_shared<std::string>();
+        command->add_option("instance", *id)->required();
+        command->callback([&context, id, work] { context.exit_status = work(context.paths, *id); });
+    };
+    add("supervise", "Run an instance's supervisor (started by `kiln run`)", launcher::supervise);
+    add("network", "Run an instance's network helper (started by its supervisor)", launcher::serve_network);
 }
 
 } // namespace kiln::cli

@@ -44,13 +44,12 @@ JsonSocket connect_to_supervisor(const Paths& paths, const std::string& id, cons
     }
 }
 
-Error to_error(const Json& json)
+Error to_error(const Json& json, std::string_view what)
 {
-    const std::int64_t kind = integer_member(json, "kind", "the supervisor's answer");
+    const std::int64_t kind = integer_member(json, "kind", what);
     Error error(kind >= 0 && kind <= static_cast<int>(ErrorKind::interrupted) ? static_cast<ErrorKind>(kind)
                                                                               : ErrorKind::internal,
-                string_member(json, "message", "the supervisor's answer"),
-                string_member(json, "hint", "the supervisor's answer"));
+                string_member(json, "message", what), string_member(json, "hint", what));
     return error;
 }
 
@@ -62,11 +61,8 @@ HeldAnswer ask_and_hold(const Paths& paths, const std::string& id, const Json& r
     JsonSocket socket = connect_to_supervisor(paths, id, stop);
     const Deadline deadline = in(limit);
     socket.send(request, deadline);
-    const Json answer = socket.receive(deadline, stop);
-    if (answer.is_object() && answer.contains("error")) {
-        throw to_error(answer.at("error"));
-    }
-    return {member(answer, "result", "the supervisor's answer"), std::move(socket)};
+    Json result = result_of(socket.receive(deadline, stop), "the supervisor's answer");
+    return {std::move(result), std::move(socket)};
 }
 
 Json ask_supervisor(const Paths& paths, const std::string& id, const Json& request, std::chrono::milliseconds limit,
@@ -93,6 +89,14 @@ void start_supervisor(const Paths& paths, const std::string& id)
     if (middle < 0 || ::waitpid(middle, &status, 0) != middle || status != 0) {
         throw Error(ErrorKind::launch, "the supervisor could not be started");
     }
+}
+
+Json result_of(const Json& answer, std::string_view what)
+{
+    if (answer.is_object() && answer.contains("error")) {
+        throw to_error(answer.at("error"), what);
+    }
+    return member(answer, "result", what);
 }
 
 Json result_answer(Json result)

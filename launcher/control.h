@@ -32,6 +32,9 @@ struct HeldAnswer {
 // Starts `kiln supervise ID` as a process of its own.
 void start_supervisor(const Paths& paths, const std::string& id);
 
+// An answer's "result"; its "error" is thrown as the Error that the other side had. `what` names the answer.
+[[nodiscard]] Json result_of(const Json& answer, std::string_view what);
+
 [[nodiscard]] Json result_answer(Json result);
 [[nodiscard]] Json error_answer(const std::exception& error);
 

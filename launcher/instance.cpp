@@ -53,7 +53,51 @@ InstanceDisk disk_from_json(const Json& json)
     return disk;
 }
 
+Json to_json(const MetadataOptions& options)
+{
+    return {{"http_tokens", options.v1 ? "optional" : "required"},
+            {"http_put_response_hop_limit", options.hop_limit},
+            {"instance_metadata_tags", options.tags ? "enabled" : "disabled"}};
+}
+
+MetadataOptions metadata_from_json(const Json& json)
+{
+    MetadataOptions options;
+    options.v1 = string_member(json, "http_tokens", what) == "optional";
+    const std::int64_t hops = integer_member(json, "http_put_response_hop_limit", what);
+    if (hops < 1 || hops > 64) {
+        throw Error(ErrorKind::io, fmt::format("{}: \"http_put_response_hop_limit\" is not 1 to 64", what));
+    }
+    options.hop_limit = static_cast<unsigned>(hops);
+    options.tags = string_member(json, "instance_metadata_tags", what) == "enabled";
+    return options;
+}
+
+// What instances have since there is a metadata service; one of before has none of it.
+void add_identity(Instance& instance, const Json& json)
+{
+    if (!json.contains("network")) {
+        instance.network = "qemu";
+        return;
+    }
+    instance.network = string_member(json, "network", what);
+    if (instance.network != "user" && instance.network != "qemu") {
+        throw Error(ErrorKind::io, fmt::format("{}: \"network\" is no kind of network", what));
+    }
+    if (const Json& account = member(json, "account_id", what); !account.is_null()) {
+        instance.account_id = account.get<std::string>();
+    }
+    instance.metadata = metadata_from_json(member(json, "metadata_options", what));
+}
+
 } // namespace
+
+std::string mac_address(std::string_view id)
+{
+    const std::string_view hex = id.substr(2, 10);
+    return fmt::format("02:{}:{}:{}:{}:{}", hex.substr(0, 2), hex.substr(2, 2), hex.substr(4, 2), hex.substr(6, 2),
+                       hex.substr(8, 2));
+}
 
 std::string_view name_of(InstanceState state) noexcept
 {
@@ -86,6 +130,9 @@ Json to_json(const Instance& instance)
             {"ssh_port", instance.ssh_port},
             {"ssh_key", instance.ssh_key.native()},
             {"user_data", instance.user_data},
+            {"account_id", instance.account_id.empty() ? Json() : Json(instance.account_id)},
+            {"network", instance.network},
+            {"metadata_options", to_json(instance.metadata)},
             {"launched", instance.launched}};
 }
 
@@ -128,6 +175,7 @@ Instance instance_from_json(const Json& json)
         instance.ssh_key = string_member(json, "ssh_key", what);
         instance.user_data = bool_member(json, "user_data", what);
         instance.launched = string_member(json, "launched", what);
+        add_identity(instance, json);
         return instance;
     } catch (const Json::exception& error) {
         throw Error(ErrorKind::io, fmt::format("{} is malformed: {}", what, error.what()));

@@ -31,6 +31,13 @@ struct InstanceDisk {
     std::vector<std::filesystem::path> layers; // bottom first, read-only, in the registry
 };
 
+// How the guest reaches its metadata service (EC2's MetadataOptions).
+struct MetadataOptions {
+    bool v1 = false;        // also without a token; EC2: HttpTokens "optional"
+    unsigned hop_limit = 1; // 1..64: the time to live of its answers; 1 keeps them from containers in the guest
+    bool tags = false;      // EC2: InstanceMetadataTags "enabled"
+};
+
 struct Instance {
     std::string id; // "i-" and 17 hex digits
     std::optional<std::string> name;
@@ -50,9 +57,15 @@ struct Instance {
     std::vector<InstanceDisk> disks; // the root disk first
     std::uint16_t ssh_port = 0;      // on 127.0.0.1
     std::filesystem::path ssh_key;   // secret key of this launch; its public half is in the guest
-    bool user_data = false;          // it has a seed
-    std::string launched;            // ISO 8601
+    bool user_data = false;          // in InstancePaths::user_data
+    std::string account_id;          // of the caller who launched it; empty: launched by an older Kiln
+    std::string network = "user";    // libslirp in a helper; "qemu": in QEMU itself, as an older Kiln had it
+    MetadataOptions metadata;
+    std::string launched; // ISO 8601
 };
+
+// Locally administered, and stable for the instance's life.
+[[nodiscard]] std::string mac_address(std::string_view id);
 
 [[nodiscard]] Json to_json(const Instance& instance);
 [[nodiscard]] Instance instance_from_json(const Json& json); // throws Error{io}
@@ -65,16 +78,22 @@ struct InstancePaths {
     std::filesystem::path record;             // instance.json
     std::filesystem::path events;             // events.jsonl
     std::filesystem::path console;            // console.log
-    std::filesystem::path seed;               // the user data's disk
+    std::filesystem::path user_data;          // as it was given
     std::filesystem::path firmware_variables; // of UEFI: the instance's own
     std::filesystem::path supervisor_log;
+    std::filesystem::path network_log; // the network helper's
     std::filesystem::path disks;
     std::filesystem::path ssh;
     std::filesystem::path run; // 0700, below Paths::run
     std::filesystem::path qmp_socket;
     std::filesystem::path agent_socket;
-    std::filesystem::path control_socket; // the supervisor's
-    std::filesystem::path pid_file;       // QEMU's
+    std::filesystem::path control_socket;         // the supervisor's
+    std::filesystem::path pid_file;               // QEMU's
+    std::filesystem::path network_pid_file;       // the network helper's, and its sockets:
+    std::filesystem::path network_control_socket; // the supervisor asks
+    std::filesystem::path network_socket;         // QEMU's frames come in
+    std::filesystem::path metadata_socket;        // the instance metadata service
+    std::filesystem::path qemu_network_socket;    // QEMU's own: frames for the guest
 };
 
 // All instances, oldest first. One whose QEMU is gone while its record says running (a crash, a

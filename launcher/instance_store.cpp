@@ -35,14 +35,30 @@ Instance load_as_seen(const Paths& paths, const std::string& id)
     return instance;
 }
 
+// The pid in the file, if that process has `mark` on its command line (whose words end in NUL).
+std::optional<pid_t> find_process(const fs::path& pid_file, std::string_view mark)
+{
+    try {
+        const std::string text = read_file(pid_file, ByteSize(64));
+        pid_t pid = 0;
+        std::from_chars(text.data(), text.data() + text.size(), pid);
+        const std::string argv = pid > 0 ? read_file(fmt::format("/proc/{}/cmdline", pid)) : "";
+        return argv.find(mark) != std::string::npos ? std::optional(pid) : std::nullopt;
+    } catch (const Error&) {
+        return std::nullopt;
+    }
+}
+
 } // namespace
 
 InstancePaths::InstancePaths(const Paths& paths, std::string_view id)
     : folder(paths.instances / id), record(folder / "instance.json"), events(folder / "events.jsonl"),
-      console(folder / "console.log"), seed(folder / "seed.img"), firmware_variables(folder / "firmware-variables.fd"),
-      supervisor_log(folder / "supervisor.log"), disks(folder / "disks"), ssh(folder / "ssh"), run(paths.run / id),
+      console(folder / "console.log"), user_data(folder / "user-data"),
+      firmware_variables(folder / "firmware-variables.fd"), supervisor_log(folder / "supervisor.log"),
+      network_log(folder / "network.log"), disks(folder / "disks"), ssh(folder / "ssh"), run(paths.run / id),
       qmp_socket(run / "qmp.sock"), agent_socket(run / "agent.sock"), control_socket(run / "control.sock"),
-      pid_file(run / "qemu.pid")
+      pid_file(run / "qemu.pid"), network_pid_file(run / "network.pid"), network_control_socket(run / "netctl.sock"),
+      network_socket(run / "net.sock"), metadata_socket(run / "imds.sock"), qemu_network_socket(run / "netqemu.sock")
 {
 }
 
@@ -68,16 +84,13 @@ void append_event(const InstancePaths& paths, std::string_view event, const Json
 
 std::optional<pid_t> find_qemu(const InstancePaths& paths, std::string_view id)
 {
-    try {
-        const std::string text = read_file(paths.pid_file, ByteSize(64));
-        pid_t pid = 0;
-        std::from_chars(text.data(), text.data() + text.size(), pid);
-        const std::string argv = pid > 0 ? read_file(fmt::format("/proc/{}/cmdline", pid)) : "";
-        const bool ours = argv.find(fmt::format("guest={},", id)) != std::string::npos;
-        return ours ? std::optional(pid) : std::nullopt;
-    } catch (const Error&) {
-        return std::nullopt;
-    }
+    return find_process(paths.pid_file, fmt::format("guest={},", id));
+}
+
+std::optional<pid_t> find_network_helper(const InstancePaths& paths, std::string_view id)
+{
+    using namespace std::string_view_literals;
+    return find_process(paths.network_pid_file, fmt::format("{}{}", "network\0"sv, id));
 }
 
 std::vector<Instance> list_instances(const Paths& paths)

@@ -21,5 +21,7 @@ void append_event(const InstancePaths& paths, std::string_view event, const Json
 // The pid of the instance's QEMU if it runs. A pid file alone proves nothing: the process must have
 // the instance's id on its command line.
 [[nodiscard]] std::optional<pid_t> find_qemu(const InstancePaths& paths, std::string_view id);
+// The same of its network helper.
+[[nodiscard]] std::optional<pid_t> find_network_helper(const InstancePaths& paths, std::string_view id);
 
 } // namespace kiln::launcher

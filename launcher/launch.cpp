@@ -83,6 +83,8 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     instance.accelerator = request.accelerator;
     instance.boot_mode = image.manifest().boot_mode;
     instance.user_data = request.user_data.has_value();
+    instance.account_id = request.account_id;
+    instance.metadata = request.metadata;
     instance.launched = iso_now();
     for (const bundle::BlockDeviceMapping& mapping : image.manifest().block_devices) {
         InstanceDisk disk;
@@ -117,8 +119,7 @@ void fill_folder(const fs::path& staging, Instance& instance, const InstancePath
                  "making the launch key", stop);
     instance.ssh_key = paths.ssh / "id_ed25519";
     if (request.user_data) {
-        make_seed(staging / paths.seed.filename(), *request.user_data,
-                  seed_metadata(instance, read_file(staging / "ssh" / "id_ed25519.pub")), stop);
+        write_file_durably(staging / paths.user_data.filename(), *request.user_data, 0600);
     }
     write_file_durably(staging / "instance.json", to_json(instance).dump(2) + "\n", 0600);
 }

@@ -23,6 +23,8 @@ struct LaunchRequest {
     std::optional<std::string> name;      // unique among the instances that exist
     VolumeSizes volumes;                  // that are to be larger than the AMI's
     std::optional<std::string> user_data; // for cloud-init, up to longest_user_data
+    std::string account_id;               // the caller's
+    MetadataOptions metadata;
 };
 
 // Makes the instance's folder, disks and launch key, starts its supervisor and returns when QEMU
@@ -45,5 +47,8 @@ void terminate(const Paths& paths, const Instance& instance);
 // What `kiln supervise ID` runs: starts QEMU (or adopts the one that runs), serves the control
 // socket and returns when QEMU has ended.
 int supervise(const Paths& paths, const std::string& id);
+
+// What `kiln network ID` runs, the network helper: returns when the instance's QEMU has ended.
+int serve_network(const Paths& paths, const std::string& id);
 
 } // namespace kiln::launcher

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/qemu_command.h"
 
+#include "core/digest.h"
 #include "core/text.h"
 
 #include <fmt/format.h>
@@ -13,12 +14,22 @@ namespace kiln::launcher
 namespace
 {
 
-// Locally administered, and stable for the instance's life.
-std::string mac_address(const std::string& id)
+// cloud-init and ds-identify look for EC2 only where the DMI's UUID and serial number are equal and start with
+// "ec2". The rest is the instance's id, so that no two guests have the same one: systemd makes the machine id of it.
+std::string system_uuid(const std::string& id)
 {
-    const std::string hex = id.substr(2, 10);
-    return fmt::format("02:{}:{}:{}:{}:{}", hex.substr(0, 2), hex.substr(2, 2), hex.substr(4, 2), hex.substr(6, 2),
-                       hex.substr(8, 2));
+    const std::string hex = "ec2" + id.substr(2) + digest_of(id).hex();
+    return fmt::format("{}-{}-4{}-8{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 3), hex.substr(15, 3),
+                       hex.substr(18, 12));
+}
+
+// Datagrams, each a frame, to and from the network helper, which can be started anew behind QEMU's back.
+Json network_socket(const InstancePaths& paths)
+{
+    return {{"type", "dgram"},
+            {"id", "net"},
+            {"local", {{"type", "unix"}, {"path", paths.qemu_network_socket.native()}}},
+            {"remote", {{"type", "unix"}, {"path", paths.network_socket.native()}}}};
 }
 
 void add_disk(std::vector<std::string>& argv, const InstanceDisk& disk, std::size_t index)
@@ -121,9 +132,12 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
         "-device",
         "virtio-rng-pci,rng=rng",
         "-netdev",
-        fmt::format("user,id=net,hostname={},hostfwd=tcp:127.0.0.1:{}-:22", instance.id, instance.ssh_port),
+        network_socket(paths).dump(),
         "-device",
         fmt::format("virtio-net-pci,netdev=net,mac={},romfile=", mac_address(instance.id)),
+        "-smbios",
+        fmt::format("type=1,manufacturer=Kiln,product={0},uuid={1},serial={1}", instance.type,
+                    system_uuid(instance.id)),
         // systemd in the guest takes it as root's authorized_keys (systemd-tmpfiles, provision.conf).
         "-fw_cfg",
         fmt::format("name=opt/io.systemd.credentials/ssh.authorized_keys.root,file={}",
@@ -135,10 +149,6 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
     }
     for (const std::size_t i : in_device_order(instance.disks)) {
         add_disk(argv, instance.disks[i], i);
-    }
-    if (instance.user_data) { // last, so that no volume's name moves
-        argv.insert(argv.end(), {"-blockdev", raw_node("seed", paths.seed, true).dump(), "-device",
-                                 "virtio-blk-pci,drive=seed,serial=cidata"});
     }
     return argv;
 }

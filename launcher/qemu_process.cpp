@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,7 +50,7 @@ void WatchedProcess::signal(int number) const noexcept
     ::syscall(SYS_pidfd_send_signal, fd_.get(), number, nullptr, 0);
 }
 
-pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log)
+pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log, std::optional<mode_t> mask)
 {
     const auto program = find_program(argv.at(0));
     if (!program) {
@@ -71,6 +72,9 @@ pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem
     }
     // Only async-signal-safe calls from here on.
     ::setsid();
+    if (mask) {
+        ::umask(*mask);
+    }
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -6,6 +6,7 @@
 #include "launcher/instance.h"
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -31,8 +32,10 @@ private:
 };
 
 // Starts argv in a session of its own, without the death signal that core/process sets, with its
-// output appended to `log`. Returns its pid; a child of ours until we end. Throws Error{missing_tool, launch}.
-pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log);
+// output appended to `log`; `mask` becomes its umask. Returns its pid; a child of ours until we end. Throws
+// Error{missing_tool, launch}.
+pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log,
+                     std::optional<mode_t> mask = {});
 
 // A TCP port of 127.0.0.1 that was free a moment ago.
 [[nodiscard]] std::uint16_t find_free_port();

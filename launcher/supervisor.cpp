@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `kiln supervise ID`: one process an instance. It starts QEMU or adopts the one that runs, owns its
-// QMP and guest agent sockets, serves the control socket, and ends when QEMU has ended. Its own
-// death does not touch the guest.
+// `kiln supervise ID`: one process an instance. It starts QEMU and the network helper or adopts those that run, owns
+// QEMU's QMP and guest agent sockets, serves the control socket, and ends when QEMU has ended. Its own death does not
+// touch the guest or its network.
 #include "core/error.h"
 #include "core/files.h"
 #include "core/interrupt.h"
@@ -13,7 +13,7 @@
 #include "launcher/guest_agent.h"
 #include "launcher/instance_store.h"
 #include "launcher/launch.h"
-#include "launcher/port_forward.h"
+#include "launcher/network_process.h"
 #include "launcher/qemu_command.h"
 #include "launcher/qemu_process.h"
 #include "signing/base64.h"
@@ -23,6 +23,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <poll.h>
 #include <sys/socket.h>
 #include <thread>
@@ -36,7 +37,8 @@ namespace
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr int port_attempts = 5;
+constexpr std::uint16_t ssh = 22;
+constexpr mode_t socket_mask = 0177; // what QEMU makes is for this user alone
 
 std::string qemu_log(const InstancePaths& paths)
 {
@@ -66,7 +68,7 @@ class Supervisor
 {
 public:
     Supervisor(const Paths& paths, const std::string& id)
-        : paths_(paths, id), instance_(load_record(paths_)), agent_(paths_.agent_socket)
+        : paths_(paths, id), instance_(load_record(paths_)), network_(instance_, paths_), agent_(paths_.agent_socket)
     {
     }
 
@@ -76,6 +78,7 @@ public:
             qemu_.emplace(*pid);
             qmp_ = connect_qmp(paths_, *qemu_);
             append_event(paths_, "adopted", {{"pid", *pid}});
+            restore_network(&NetworkProcess::start);
             // The supervisor before may have died between freeze and thaw.
             std::thread([this] { static_cast<void>(agent_.answers(seconds(5)) && thaw_left_over()); }).detach();
             return;
@@ -91,12 +94,18 @@ public:
     {
         const FileDescriptor listener = listen_on(paths_.control_socket);
         for (;;) {
-            std::array<pollfd, 2> polled{pollfd{listener.get(), POLLIN, 0}, pollfd{qemu_->descriptor(), POLLIN, 0}};
-            if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) {
+            std::array<pollfd, 3> polled{pollfd{listener.get(), POLLIN, 0}, pollfd{qemu_->descriptor(), POLLIN, 0},
+                                         pollfd{network_.descriptor(), POLLIN, 0}};
+            const auto limit = network_.next_look();
+            if (::poll(polled.data(), polled.size(), limit ? static_cast<int>(limit->count()) : -1) < 0 &&
+                errno != EINTR) {
                 throw system_error(errno, "waiting for requests");
             }
             if (polled[1].revents != 0) {
                 break;
+            }
+            if (polled[2].revents != 0 || limit) {
+                restore_network(&NetworkProcess::look_after);
             }
             if ((polled[0].revents & POLLIN) != 0) {
                 FileDescriptor connection(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -113,6 +122,7 @@ public:
         for (int i = 0; i < 200 && serving_ > 0; ++i) { // QEMU is gone, so each fails soon
             std::this_thread::sleep_for(milliseconds(20));
         }
+        network_.finish(seconds(2)); // it watches QEMU too
         record_end();
     }
 
@@ -133,24 +143,45 @@ private:
 
     void launch_qemu()
     {
-        for (int attempt = 1;; ++attempt) {
-            instance_.ssh_port = find_free_port();
-            qemu_.emplace(start_detached(qemu_argv(instance_, paths_), qemu_log(paths_)));
-            try {
-                qmp_ = connect_qmp(paths_, *qemu_);
-                break;
-            } catch (const Error& error) {
-                // Another program took the port between our look and QEMU's.
-                const bool port_taken =
-                    std::string_view(error.what()).find("host forwarding") != std::string_view::npos;
-                if (!port_taken || attempt == port_attempts) {
-                    throw;
-                }
-            }
+        static_cast<void>(network_.start());
+        qemu_.emplace(start_detached(qemu_argv(instance_, paths_), qemu_log(paths_), socket_mask));
+        try {
+            qmp_ = connect_qmp(paths_, *qemu_);
+            instance_.ssh_port = network_.add_forward(ssh);
+        } catch (const Error&) {
+            qemu_->signal(SIGKILL);
+            static_cast<void>(qemu_->wait(seconds(10)));
+            network_.finish(seconds(2));
+            throw;
         }
         instance_.state = InstanceState::running;
         save_record(paths_, instance_);
         append_event(paths_, "running", {{"pid", qemu_->pid()}, {"ssh_port", instance_.ssh_port}});
+    }
+
+    // `begin` tells whether the helper is a new one, which has no forwards yet.
+    void restore_network(bool (NetworkProcess::*begin)())
+    {
+        try {
+            if ((network_.*begin)()) {
+                append_event(paths_, "network-restarted", Json::object());
+                restore_ssh_forward();
+            }
+        } catch (const Error& error) { // the guest runs on; the helper is looked after again
+            fmt::print(stderr, "the network of {}: {}\n", instance_.id, error.what());
+        }
+    }
+
+    void restore_ssh_forward()
+    {
+        try {
+            static_cast<void>(network_.add_forward(ssh, instance_.ssh_port));
+        } catch (const Error&) { // another program has the port by now
+            instance_.ssh_port = network_.add_forward(ssh);
+            Instance now = load_record(paths_);
+            now.ssh_port = instance_.ssh_port;
+            save_record(paths_, now);
+        }
     }
 
     bool thaw_left_over()
@@ -181,7 +212,7 @@ private:
         try {
             const Json request = client.receive(in(seconds(10)));
             if (string_member(request, "request", "the request") == "forward") {
-                forward = add_forward(*qmp_, port_of(request, "port"));
+                forward = network_.add_forward(port_of(request, "port"));
                 answer = result_answer({{"port", *forward}});
             } else {
                 answer = result_answer(carry_out(request, client));
@@ -198,7 +229,7 @@ private:
         }
         try {
             if (forward) {
-                remove_forward(*qmp_, *forward);
+                network_.remove_forward(*forward);
             }
         } catch (const Error&) { // QEMU has gone
         }
@@ -235,7 +266,7 @@ private:
         }
         if (name == "connection-states") {
             return {
-                {"states", connection_states(*qmp_, port_of(request, "host_port"), port_of(request, "guest_port"))}};
+                {"states", network_.connection_states(port_of(request, "host_port"), port_of(request, "guest_port"))}};
         }
         if (name == "copy-disks") {
             return copy(string_member(request, "into", "the request"), cancelled);
@@ -264,6 +295,7 @@ private:
 
     InstancePaths paths_;
     Instance instance_;
+    NetworkProcess network_;
     GuestAgent agent_;
     std::optional<WatchedProcess> qemu_;
     std::unique_ptr<QmpClient> qmp_;

@@ -15,21 +15,20 @@ namespace fs = std::filesystem;
 namespace
 {
 
-constexpr std::chrono::seconds qemu_limit{10};
+constexpr std::chrono::seconds end_limit{10};
 constexpr std::chrono::seconds supervisor_limit{15};
 
-void end_qemu(const InstancePaths& paths, const std::string& id)
+void end_process(std::optional<pid_t> pid)
 {
-    const auto pid = find_qemu(paths, id);
     if (!pid) {
         return;
     }
     try {
-        const WatchedProcess qemu(*pid);
-        qemu.signal(SIGTERM); // QEMU then closes its disks and ends; the guest is not asked
-        if (!qemu.wait(qemu_limit)) {
-            qemu.signal(SIGKILL);
-            static_cast<void>(qemu.wait(qemu_limit));
+        const WatchedProcess process(*pid);
+        process.signal(SIGTERM); // QEMU then closes its disks and ends; the guest is not asked
+        if (!process.wait(end_limit)) {
+            process.signal(SIGKILL);
+            static_cast<void>(process.wait(end_limit));
         }
     } catch (const Error&) { // it ended meanwhile
     }
@@ -62,10 +61,11 @@ void terminate(const Paths& paths, const Instance& instance)
         record.state = InstanceState::shutting_down;
         save_record(files, record);
     }
-    end_qemu(files, instance.id);
+    end_process(find_qemu(files, instance.id));
     wait_for_supervisor(files);
-    end_qemu(files, instance.id); // of a supervisor that was just starting one
+    end_process(find_qemu(files, instance.id)); // of a supervisor that was just starting one
     wait_for_supervisor(files);
+    end_process(find_network_helper(files, instance.id)); // of a supervisor that was killed
     std::error_code ignored;
     fs::remove_all(files.run, ignored);
     fs::remove(paths.run, ignored); // when it was the last one

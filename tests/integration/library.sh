@@ -14,17 +14,33 @@ for name in "${names[@]}"; do
     if ! "$kiln" test "$name" --junit "$scratch/$name.xml"; then fail "$name does not pass its tests"; fi
 done
 if [[ " ${names[*]} " == *" debian-12-cloud "* ]]; then
-    say "user data reach cloud-init by its NoCloud data source"
+    say "cloud-init finds its Ec2 data source, and user data reach it by the metadata service"
     printf '#!/bin/sh\nhostname >/var/lib/user-data-ran\n' >"$scratch/user-data"
-    id=$("$kiln" run debian-12-cloud --name cloud-1 --user-data "$scratch/user-data" --wait --quiet)
+    id=$("$kiln" run debian-12-cloud --name cloud-1 --user-data "$scratch/user-data" \
+        --volume /dev/vda=5GiB --wait --quiet)
     instances+=("$id")
     expect 0 "$kiln" instance exec cloud-1 -- cloud-init status --wait
     expect 0 "$kiln" instance exec cloud-1 -- cloud-id
-    contains nocloud
+    equals "$output" aws
+    expect 0 "$kiln" instance exec cloud-1 -- cloud-init query platform
+    equals "$output" ec2
+    expect 0 "$kiln" instance exec cloud-1 -- cloud-init query instance_id
+    equals "$output" "$id"
     expect 0 "$kiln" instance exec cloud-1 -- cat /var/lib/user-data-ran
     contains cloud-1
     expect 0 "$kiln" instance exec cloud-1 -- cat /home/debian/.ssh/authorized_keys
     contains "kiln-launch-key $id"
+    expect 0 "$kiln" instance exec cloud-1 -- findmnt -nbo SIZE /
+    [ "$output" -gt $((4500 << 20)) ] || fail "the root has $output bytes: it did not grow"
+    imds() { # CURL-OPTION..., the path last
+        "$kiln" instance exec cloud-1 -- curl -s "${@:1:$#-1}" "http://169.254.169.254${*: -1}"
+    }
+    equals "$(imds -o /dev/null -w '%{http_code}' /latest/meta-data/instance-id)" 401
+    token=$(imds -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 21600' /latest/api/token)
+    equals "$(imds -H "X-aws-ec2-metadata-token: $token" /latest/meta-data/instance-id)" "$id"
+    equals "$(imds -H "X-aws-ec2-metadata-token: $token" /latest/user-data)" "$(cat "$scratch/user-data")"
+    equals "$(imds -o /dev/null -w '%{http_code}' -X PUT -H 'X-Forwarded-For: 10.0.0.1' \
+        -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' /latest/api/token)" 403
 fi
 nothing_left_in_work
 if grep -rqF -- "$APP_PASSWORD" "$KILN_HOME/logs"; then fail "the secret is in a log"; fi

@@ -41,7 +41,6 @@ protected:
         make_disks();
         instance_ = small_instance(files_);
         instance_.memory = mebibytes(64);
-        instance_.ssh_port = find_free_port(); // these tests run side by side
         instance_.disks[0].size = mebibytes(1);
         instance_.disks[0].layers = {folder_.path() / "base.qcow2"};
         std::vector<std::string> argv = qemu_argv(instance_, files_);

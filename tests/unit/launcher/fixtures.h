@@ -36,6 +36,7 @@ inline Instance small_instance(const InstancePaths& files)
     instance.ssh_port = 40022;
     instance.ssh_key = files.ssh / "id_ed25519";
     instance.launched = "2026-11-23T17:44:58Z";
+    instance.account_id = "123456789012";
     return instance;
 }
 

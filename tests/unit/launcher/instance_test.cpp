@@ -46,17 +46,30 @@ TEST(QemuCommand, UefiHasItsFirmwareAndVariablesOfItsOwn)
     test::expect_golden("launcher/qemu-argv-uefi.txt", lines(qemu_argv(instance, files)));
 }
 
-TEST(QemuCommand, TheSeedIsReadOnlyAndBehindTheVolumes)
+TEST(QemuCommand, Attack34_EachInstanceHasASystemUuidOfItsOwn)
 {
     const InstancePaths files(paths_in("/home/kiln"), "i-0123456789abcdef0");
     Instance instance = small_instance(files);
+    const std::string one = lines(qemu_argv(instance, files));
+    EXPECT_THAT(one, testing::HasSubstr(",uuid=ec201234-5678-49ab-8cde-f0"));
+    instance.id = "i-0123456789abcdef1";
+    EXPECT_THAT(lines(qemu_argv(instance, files)), testing::HasSubstr(",uuid=ec201234-5678-49ab-8cde-f1"));
+}
+
+TEST(QemuCommand, Attack39_NoShellNoTcpAndNothingImplicit)
+{
+    const InstancePaths files(paths_in("/home/a,b/kiln"), "i-0123456789abcdef0");
+    Instance instance = small_instance(files);
     instance.user_data = true;
-    EXPECT_THAT(lines(qemu_argv(instance, files)),
-                testing::EndsWith(
-                    "-blockdev\n"
-                    R"({"driver":"raw","file":{"driver":"file","filename":"/home/kiln/instances/i-0123456789abcdef0/)"
-                    R"(seed.img","read-only":true},"node-name":"seed","read-only":true})"
-                    "\n-device\nvirtio-blk-pci,drive=seed,serial=cidata\n"));
+    const std::vector<std::string> argv = qemu_argv(instance, files);
+    EXPECT_THAT(argv, testing::Contains("-nodefaults"));
+    EXPECT_THAT(argv, testing::Contains("on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"));
+    for (const std::string& argument : argv) {
+        EXPECT_THAT(argument, testing::Not(testing::StartsWith("user,"))); // libslirp is in a process of its own
+        EXPECT_THAT(argument, testing::Not(testing::HasSubstr("tcp:")));
+        EXPECT_THAT(argument, testing::Not(testing::HasSubstr("host=")));
+        EXPECT_THAT(argument, testing::Not(testing::HasSubstr("cmd:")));
+    }
 }
 
 TEST(QemuCommand, DisksComeInTheOrderOfTheirDevices)
@@ -100,8 +113,8 @@ TEST(InstanceRecord, RefusesWhatItDoesNotKnow)
     newer["schema"] = 2;
     EXPECT_THROW(static_cast<void>(instance_from_json(newer)), Error);
     for (const auto& [key, value] : good.items()) {
-        if (key == "unsigned_image") {
-            continue; // of before there was the field
+        if (key == "network" || key == "unsigned_image") {
+            continue; // of before there was the field; the next test
         }
         Json wrong = good;
         wrong.erase(key);
@@ -116,6 +129,38 @@ TEST(InstanceRecord, RefusesWhatItDoesNotKnow)
     Json disks = good;
     disks["disks"][0]["layers"] = {1, 2};
     EXPECT_THROW(static_cast<void>(instance_from_json(disks)), Error);
+}
+
+TEST(InstanceRecord, OneOfAnOlderKilnLoads)
+{
+    const InstancePaths files(paths_in("/home/kiln"), "i-0123456789abcdef0");
+    Json old = to_json(small_instance(files));
+    for (const char* key : {"account_id", "network", "metadata_options"}) {
+        old.erase(key);
+    }
+    const Instance instance = instance_from_json(old);
+    EXPECT_EQ(instance.network, "qemu"); // libslirp in QEMU itself
+    EXPECT_EQ(instance.account_id, "");
+    EXPECT_FALSE(instance.metadata.v1);
+    EXPECT_EQ(to_json(instance).at("network"), "qemu"); // and stays so when it is saved again
+    EXPECT_EQ(instance_from_json(to_json(instance)).network, "qemu");
+}
+
+TEST(InstanceRecord, MetadataOptionsAreChecked)
+{
+    const InstancePaths files(paths_in("/home/kiln"), "i-0123456789abcdef0");
+    Instance instance = small_instance(files);
+    instance.metadata = {.v1 = true, .hop_limit = 64, .tags = true};
+    const Json good = to_json(instance);
+    EXPECT_EQ(to_json(instance_from_json(good)), good);
+    for (const int hops : {0, 65, -1}) {
+        Json wrong = good;
+        wrong["metadata_options"]["http_put_response_hop_limit"] = hops;
+        EXPECT_THROW(static_cast<void>(instance_from_json(wrong)), Error) << hops;
+    }
+    Json network = good;
+    network["network"] = "bridge";
+    EXPECT_THROW(static_cast<void>(instance_from_json(network)), Error);
 }
 
 class InstanceList : public testing::Test
