@@ -52,10 +52,11 @@ expect 0 in_home "$two" "$kiln" image show web --sbom
 expect 10 in_home "$two" "$kiln" image import third.ami
 contains "already in region local as $imported: the very same image"
 head -c 300000 third.ami >cut.ami
-rm -rf "$two/regions"
-expect 11 in_home "$two" "$kiln" image import cut.ami
-[ -z "$(ls -A "$two/regions/local/imports")" ] || fail "the refused import left something"
-expect 0 in_home "$two" "$kiln" image import -q third.ami
+expect 0 in_home "$two" "$kiln" registry init fresh
+expect 11 in_home "$two" "$kiln" image import --region fresh cut.ami
+contains "importing cut.ami: "
+[ -z "$(ls -A "$two/regions/fresh/imports")" ] || fail "the refused import left something"
+expect 0 in_home "$two" "$kiln" image import --region fresh -q third.ami
 expect 9 in_home "$two" "$kiln" image import nothing.ami
 expect 2 in_home "$two" "$kiln" image import "$two"
 
@@ -105,7 +106,8 @@ contains "FAIL  policy: rule 1 (web) wants 2 of the owner's trusted keys; 1 sign
 expect 0 in_home "$three" "$kiln" image import new.ami
 expect 0 in_home "$three" "$kiln" image sign web
 expect 0 in_home "$three" "$kiln" image export web -o both.ami
-rm -rf "$two/regions"
+expect 0 in_home "$two" "$kiln" registry init second
+export KILN_REGION=second
 expect 11 in_home "$two" "$kiln" image import new.ami
 expect 0 in_home "$two" "$kiln" image import both.ami
 expect 0 in_home "$two" "$kiln" image verify web

@@ -5,6 +5,7 @@
 #include "signing/dsse.h"
 #include "tests/support/golden.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 namespace kiln::signing
@@ -43,11 +44,11 @@ TEST(Event, ReadsWhatItSigned)
 {
     const SecretKey key = SecretKey::generate();
     std::string asked;
-    const ReadEvent read = read_event(sign_event(sample, key), [&](std::string_view account) {
-        asked = account;
+    const ReadEvent read = read_event(sign_event(sample, key), [&](std::string_view account, std::string_view time) {
+        asked = fmt::format("{} {}", account, time);
         return std::vector{key.public_key()};
     });
-    EXPECT_EQ(sample.account, asked);
+    EXPECT_EQ(sample.account + " " + sample.time, asked);
     EXPECT_TRUE(read.verified);
     EXPECT_EQ(event_payload(sample), event_payload(read.event));
     EXPECT_EQ(digest_of(event_payload(sample)), read.digest);
@@ -57,7 +58,8 @@ TEST(Event, AnotherKeyOrAnotherTypeOfPayloadProvesNothing)
 {
     const SecretKey key = SecretKey::generate();
     EXPECT_FALSE(read_event(sign_event(sample, key), no_keys).verified);
-    EXPECT_FALSE(read_event(sign_event(sample, SecretKey::generate()), [&](std::string_view) {
+    EXPECT_FALSE(read_event(sign_event(sample, SecretKey::generate()), [&](std::string_view /*account*/,
+                                                                           std::string_view /*time*/) {
                      return std::vector{key.public_key()};
                  }).verified);
     const std::string other = sign_envelope(in_toto_payload_type, event_payload(sample), key);
