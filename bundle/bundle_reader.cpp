@@ -47,6 +47,18 @@ struct Expected {
                 "get the bundle again from whom you trust; `kiln image export` writes one");
 }
 
+Digest digest_in_name(const Member& member)
+{
+    const std::string_view name = member.name;
+    auto digest = name.starts_with(blob_folder)
+                      ? Digest::parse("sha256:" + std::string(name.substr(blob_folder.size())))
+                      : std::nullopt;
+    if (!digest) {
+        refuse(member, "it is not named blobs/sha256/ and a digest");
+    }
+    return *std::move(digest);
+}
+
 [[noreturn]] void ends_before(std::string_view what)
 {
     throw Error(ErrorKind::untrusted, fmt::format("it ends before {}", what), "get the whole bundle again");
@@ -102,7 +114,6 @@ struct BundleReader::State {
     [[nodiscard]] std::optional<Member> next();
     [[nodiscard]] Member require_next(std::string_view what);
     [[nodiscard]] std::string read_small(const std::string& name, ByteSize limit);
-    [[nodiscard]] Digest digest_in_name(const Member& member) const;
     [[nodiscard]] std::string read_blob(const Member& member, const Descriptor& wanted);
 
     void expect(const Descriptor& descriptor, Role role, const std::string& artifact_type = {});
@@ -152,18 +163,6 @@ std::string BundleReader::State::read_small(const std::string& name, ByteSize li
     std::string bytes;
     archive.copy_content([&](std::string_view part) { bytes += part; });
     return bytes;
-}
-
-Digest BundleReader::State::digest_in_name(const Member& member) const
-{
-    const std::string_view name = member.name;
-    auto digest = name.starts_with(blob_folder)
-                      ? Digest::parse("sha256:" + std::string(name.substr(blob_folder.size())))
-                      : std::nullopt;
-    if (!digest) {
-        refuse(member, "it is not named blobs/sha256/ and a digest");
-    }
-    return *std::move(digest);
 }
 
 std::string BundleReader::State::read_blob(const Member& member, const Descriptor& wanted)
@@ -308,7 +307,7 @@ void BundleReader::read_layers(const fs::path& folder, const Transferred& transf
     }
     ByteSize done;
     while (const auto member = state_->next()) {
-        const Digest digest = state_->digest_in_name(*member);
+        const Digest digest = digest_in_name(*member);
         const auto found = expected.find(digest.hex());
         if (found == expected.end()) {
             refuse(*member, "nothing before it in the bundle names this blob");

@@ -146,7 +146,7 @@ void revoke(const Context& context, const ChangeOptions& options)
                                                            .by = account->id,
                                                            .at = iso_now()},
                                                           context.account_key());
-    store.apply(envelope, signing::TrustStore::From::this_home);
+    static_cast<void>(store.apply(envelope, signing::TrustStore::From::this_home));
     file.write(envelope);
     const bool own = account->id == entry.account;
     print_result(context,

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace kiln::launcher
@@ -19,8 +20,8 @@ namespace kiln::launcher
 class NetworkProcess
 {
 public:
-    explicit NetworkProcess(const Instance& instance, const InstancePaths& paths)
-        : id_(instance.id), paths_(paths), used_(instance.network == "user")
+    explicit NetworkProcess(const Instance& instance, InstancePaths paths)
+        : id_(instance.id), paths_(std::move(paths)), used_(instance.network == "user")
     {
     }
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 namespace kiln::registry
 {
@@ -35,8 +36,8 @@ std::optional<std::string> channel_of(const signing::Event& event)
 class EventLog::Walk
 {
 public:
-    Walk(const EventLog& log, const std::optional<Seen>& head, const signing::KeysOfAccount& keys_of)
-        : log_(log), head_(head), keys_of_(keys_of)
+    Walk(const EventLog& log, std::optional<Seen> head, const signing::KeysOfAccount& keys_of)
+        : log_(log), head_(std::move(head)), keys_of_(keys_of)
     {
     }
 

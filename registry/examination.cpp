@@ -151,6 +151,7 @@ Examination::signed_statement(const Digest& signature, const std::vector<signing
         bundle::parse_attached_oci_manifest(layout_.read_verified(signature), bundle::signature_artifact_type);
     static_cast<void>(read(attached.config));
     std::vector<signing::PublicKey> keys;
+    keys.reserve(trusted.size());
     for (const signing::TrustedKey& one : trusted) {
         keys.push_back(one.key);
     }

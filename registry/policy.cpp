@@ -86,7 +86,7 @@ Policy read_policy(const Json& json, const std::string& file)
     if (reader.has("others")) {
         const std::string others = reader.string("others", 16);
         if (others != "trusted" && others != "refuse") {
-            reader.refuse("others", "is neither \"trusted\" nor \"refuse\"");
+            reader.refuse("others", R"(is neither "trusted" nor "refuse")");
         }
         policy.refuse_others = others == "refuse";
     }

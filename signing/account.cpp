@@ -107,7 +107,7 @@ void finish_rotation(const Paths& paths, const Account& account)
     const TrustStore trust(paths.trust);
     const KeyStatementClaim claim = claim_of(envelope);
     if (claim.account == account.id && claim.key != account.key.key_id()) {
-        trust.apply(envelope, TrustStore::From::this_home);
+        static_cast<void>(trust.apply(envelope, TrustStore::From::this_home));
     }
     fs::remove(file);
     sync_directory(paths.account);
@@ -199,12 +199,12 @@ std::string rotate_account_key(const Paths& paths, const RotationRequest& reques
     if (new_key.key_id() == old_key.key_id()) {
         throw Error(ErrorKind::usage, "the new key is the account's key already");
     }
-    const std::string envelope = sign_rotation({.account = account->id,
-                                                .old_key = old_key.key_id(),
-                                                .new_key = new_key,
-                                                .keeps_images = request.keeps_images,
-                                                .at = iso_now()},
-                                               request.old_key, request.new_key);
+    std::string envelope = sign_rotation({.account = account->id,
+                                          .old_key = old_key.key_id(),
+                                          .new_key = new_key,
+                                          .keeps_images = request.keeps_images,
+                                          .at = iso_now()},
+                                         request.old_key, request.new_key);
     const TrustStore trust(paths.trust);
     request.new_key.save(later_key_file(paths, new_key), request.passphrase);
     trust.trust(account->id, new_key);

@@ -183,7 +183,7 @@ std::string SecretKey::sign(std::string_view message) const
 {
     EVP_PKEY* const key = handle_->key.get();
     const DigestContext context = new_digest_context();
-    std::size_t length = static_cast<std::size_t>(EVP_PKEY_get_size(key)); // the longest one
+    auto length = static_cast<std::size_t>(EVP_PKEY_get_size(key)); // the longest one
     std::string signature(length, '\0');
     if (EVP_DigestSignInit(context.get(), nullptr, hash_of(key), nullptr, key) != 1 ||
         EVP_DigestSign(context.get(), as_bytes(signature), &length, as_bytes(message), message.size()) != 1) {

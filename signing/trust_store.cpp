@@ -214,7 +214,7 @@ void TrustStore::trust(std::string_view account, const PublicKey& key) const
 
 KeyStatementClaim TrustStore::apply(std::string_view envelope, From from) const
 {
-    const KeyStatementClaim claim = claim_of(envelope);
+    KeyStatementClaim claim = claim_of(envelope);
     const fs::path file = folder_ / claim.account / (hex_of(claim.key) + ".pem");
     if (!fs::exists(file)) {
         throw Error(ErrorKind::not_found,

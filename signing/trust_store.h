@@ -49,7 +49,7 @@ public:
     // again whenever the store is read. A rotation's new key is trusted from then on. Durable, idempotent. Throws
     // Error{untrusted, not_found}, {conflict} when the key has another such statement already.
     enum class From { outside, this_home }; // only this home may say something about another account's keys
-    KeyStatementClaim apply(std::string_view envelope, From from) const;
+    [[nodiscard]] KeyStatementClaim apply(std::string_view envelope, From from) const;
 
     // The entry whose key id is `text`, or begins with it (8 hex digits or more; with or without "sha256:"). Throws
     // Error{not_found, usage}.
