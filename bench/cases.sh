@@ -10,7 +10,7 @@ prepare_home() {
     say "the Debian 12 that the cases start from"
     measure "$kiln" build "$debian"
     accelerator=$("$kiln" doctor --json 2>/dev/null |
-        jq -r '.findings[] | select(.subject == "acceleration").detail | split(":")[0]') || true
+        jq -r '.findings[] | select(.subject == "accelerator").detail | split(":")[0]') || true
     # What `kiln doctor` found goes for stock libguestfs too: KVM that opens and doesn't work would break it.
     if [ "$accelerator" = tcg ]; then export LIBGUESTFS_BACKEND_SETTINGS=force_tcg; fi
 }
