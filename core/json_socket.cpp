@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/text.h"
+#include "core/unix_address.h"
 
 #include <fmt/format.h>
 
@@ -13,7 +14,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace kiln
@@ -22,18 +22,6 @@ namespace
 {
 
 constexpr std::size_t longest_line = std::size_t{64} << 20U;
-
-sockaddr_un address_of(const std::filesystem::path& path)
-{
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.native().size() >= sizeof address.sun_path) {
-        throw Error(ErrorKind::launch, fmt::format("the socket path {} is too long", path.native()),
-                    "set XDG_RUNTIME_DIR to a folder with a short path");
-    }
-    std::memcpy(address.sun_path, path.c_str(), path.native().size());
-    return address;
-}
 
 FileDescriptor open_socket()
 {
@@ -66,7 +54,7 @@ bool wait_for(int fd, short events, Deadline deadline, const std::stop_token& st
 
 JsonSocket JsonSocket::connect(const std::filesystem::path& path, std::string peer)
 {
-    const sockaddr_un address = address_of(path);
+    const sockaddr_un address = unix_address(path);
     FileDescriptor fd = open_socket();
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         throw Error(ErrorKind::launch, fmt::format("{} can't be reached: {}", peer, std::strerror(errno)));
@@ -136,7 +124,7 @@ bool JsonSocket::closed() const
 
 FileDescriptor listen_on(const std::filesystem::path& path)
 {
-    const sockaddr_un address = address_of(path);
+    const sockaddr_un address = unix_address(path);
     FileDescriptor fd = open_socket();
     ::unlink(path.c_str());
     const mode_t before = ::umask(0177);

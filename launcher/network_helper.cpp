@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/interrupt.h"
+#include "core/unix_address.h"
 #include "launcher/control.h"
 #include "launcher/instance_store.h"
 #include "launcher/launch.h"
@@ -19,7 +20,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace kiln::launcher
@@ -38,21 +38,9 @@ constexpr std::size_t enough_frames = 64;
 constexpr std::size_t most_frames = 1024;
 constexpr int port_attempts = 5;
 
-sockaddr_un address_of(const std::filesystem::path& path)
-{
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.native().size() >= sizeof address.sun_path) {
-        throw Error(ErrorKind::launch, fmt::format("the socket path {} is too long", path.native()),
-                    "set XDG_RUNTIME_DIR to a folder with a short path");
-    }
-    std::memcpy(address.sun_path, path.c_str(), path.native().size());
-    return address;
-}
-
 FileDescriptor bind_datagrams(const std::filesystem::path& path)
 {
-    const sockaddr_un address = address_of(path);
+    const sockaddr_un address = unix_address(path);
     FileDescriptor fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     ::unlink(path.c_str());
     const mode_t before = ::umask(0177);
@@ -162,7 +150,7 @@ void NetworkHelper::find_qemu_process()
 // Connected, the socket takes datagrams of QEMU's alone, and poll(2) tells when QEMU has room for more.
 void NetworkHelper::connect_to_qemu()
 {
-    const sockaddr_un address = address_of(paths_.qemu_network_socket);
+    const sockaddr_un address = unix_address(paths_.qemu_network_socket);
     connected_ = ::connect(frames_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
