@@ -89,6 +89,7 @@ void move_blobs(const bundle::BundleDocuments& documents, const bundle::Layout& 
 
 Image Region::import_image(int fd, const signing::TrustStore& trust, const Signer& signer, const Transfer& transfer)
 {
+    state_->events().catch_up(signing::no_keys); // a catalogue that was rolled back is told before the long work
     bundle::BundleReader reader(fd);
     const bundle::BundleDocuments documents = reader.read_documents();
     const Image row = row_of(documents.manifest, documents.image.digest);
