@@ -8,8 +8,8 @@
 #include "launcher/console_search.h"
 #include "launcher/guest.h"
 #include "launcher/http_check.h"
+#include "launcher/network/port_forward.h"
 #include "launcher/port_check.h"
-#include "launcher/port_forward.h"
 
 #include <fmt/format.h>
 

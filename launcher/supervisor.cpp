@@ -13,7 +13,7 @@
 #include "launcher/guest_agent.h"
 #include "launcher/instance_store.h"
 #include "launcher/launch.h"
-#include "launcher/network_process.h"
+#include "launcher/network/network_process.h"
 #include "launcher/qemu_command.h"
 #include "launcher/qemu_process.h"
 #include "signing/base64.h"

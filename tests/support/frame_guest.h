@@ -3,7 +3,7 @@
 // Nothing is lost or reordered on its way, so that it never sends twice.
 #pragma once
 
-#include "launcher/ethernet_frame.h"
+#include "launcher/network/ethernet_frame.h"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/ethernet_frame.h"
-#include "launcher/slirp_stack.h"
+#include "launcher/network/ethernet_frame.h"
+#include "launcher/network/slirp_stack.h"
 #include "tests/support/frame_guest.h"
 
 #include <gtest/gtest.h>

@@ -2,8 +2,8 @@
 // Who may read an instance's metadata: by the service itself, and over its socket as bytes of a guest.
 #include "core/error.h"
 #include "core/json_socket.h"
-#include "launcher/metadata_server.h"
-#include "launcher/metadata_service.h"
+#include "launcher/metadata/metadata_server.h"
+#include "launcher/metadata/metadata_service.h"
 #include "tests/unit/launcher/fixtures.h"
 
 #include <gmock/gmock.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/metadata_tree.h"
+#include "launcher/metadata/metadata_tree.h"
 #include "tests/support/golden.h"
 #include "tests/unit/launcher/fixtures.h"
 

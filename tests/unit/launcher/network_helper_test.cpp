@@ -2,8 +2,8 @@
 // The network helper with a socket in QEMU's place, over which a guest made of frames uses the network.
 #include "core/error.h"
 #include "core/files.h"
-#include "launcher/network_helper.h"
-#include "launcher/network_process.h"
+#include "launcher/network/network_helper.h"
+#include "launcher/network/network_process.h"
 #include "tests/support/frame_guest.h"
 #include "tests/support/tcp_server.h"
 #include "tests/unit/launcher/fixtures.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/metadata_service.h"
+#include "launcher/metadata/metadata_service.h"
 
 #include "core/digest.h"
 #include "core/random.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/ethernet_frame.h"
+#include "launcher/network/ethernet_frame.h"
 
 #include <algorithm>
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "core/file_descriptor.h"
-#include "launcher/metadata_service.h"
+#include "launcher/metadata/metadata_service.h"
 
 #include <filesystem>
 #include <functional>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/guest_network.h"
+#include "launcher/network/guest_network.h"
 
 namespace kiln::launcher
 {

@@ -4,7 +4,7 @@
 // threads.
 #pragma once
 
-#include "launcher/metadata_tree.h"
+#include "launcher/metadata/metadata_tree.h"
 
 #include <chrono>
 #include <functional>

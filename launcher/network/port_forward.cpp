@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/port_forward.h"
+#include "launcher/network/port_forward.h"
 
 #include "core/error.h"
 #include "launcher/control.h"

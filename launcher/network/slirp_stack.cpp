@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/slirp_stack.h"
+#include "launcher/network/slirp_stack.h"
 
 #include "core/error.h"
 

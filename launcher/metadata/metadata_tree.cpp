@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/metadata_tree.h"
+#include "launcher/metadata/metadata_tree.h"
 
 #include "core/text.h"
-#include "launcher/guest_network.h"
+#include "launcher/network/guest_network.h"
 
 #include <fmt/format.h>
 

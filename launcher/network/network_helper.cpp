@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/network_helper.h"
+#include "launcher/network/network_helper.h"
 
 #include "core/error.h"
 #include "core/files.h"

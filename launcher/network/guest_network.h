@@ -4,7 +4,7 @@
 // own metadata service is. One thread at a time; `add_polls` and `dispatch` as in slirp_stack.h.
 #pragma once
 
-#include "launcher/slirp_stack.h"
+#include "launcher/network/slirp_stack.h"
 
 #include <optional>
 

@@ -5,10 +5,10 @@
 #pragma once
 
 #include "core/json_socket.h"
-#include "launcher/guest_network.h"
 #include "launcher/instance.h"
-#include "launcher/metadata_server.h"
-#include "launcher/metadata_service.h"
+#include "launcher/metadata/metadata_server.h"
+#include "launcher/metadata/metadata_service.h"
+#include "launcher/network/guest_network.h"
 #include "launcher/qemu_process.h"
 
 #include <chrono>

@@ -3,7 +3,7 @@
 // `add_polls` and a poll(2) comes `dispatch` with the same vector.
 #pragma once
 
-#include "launcher/ethernet_frame.h"
+#include "launcher/network/ethernet_frame.h"
 
 #include <chrono>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/network_process.h"
+#include "launcher/network/network_process.h"
 
 #include "core/error.h"
 #include "launcher/control.h"

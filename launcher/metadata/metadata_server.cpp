@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/metadata_server.h"
+#include "launcher/metadata/metadata_server.h"
 
 #include "core/error.h"
 #include "core/json_socket.h"
