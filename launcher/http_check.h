@@ -24,7 +24,7 @@ struct HttpAnswer {
                                   std::chrono::milliseconds limit, const std::stop_token& stop);
 
 // Asks until the answer is as `test` (of kind http) wants it, or the test's timeout has passed. Returns
-// what came last instead, or nothing.
+// what came last instead (of tries with at least half of that time, if there was one), or nothing.
 [[nodiscard]] std::string wait_for_http(std::uint16_t host_port, const bundle::Test& test, const std::stop_token& stop);
 
 } // namespace kiln::launcher

@@ -27,7 +27,7 @@ int main(int argc, char** argv)
         {{.name = "closed", .kind = "port", .port = 81, .timeout_seconds = 3}, "refuses connections"},
         {{.name = "dropped", .kind = "port", .port = 83, .timeout_seconds = 7}, "does not answer"},
         {{.name = "page", .kind = "http", .status = 200, .port = 80, .path = "/page", .body = "^hello .*page$"}, ""},
-        {{.name = "status", .kind = "http", .status = 404, .port = 80, .path = "/page", .timeout_seconds = 3},
+        {{.name = "status", .kind = "http", .status = 404, .port = 80, .path = "/page", .timeout_seconds = 8},
          "the status 200 instead of 404"},
         {{.name = "nobody", .kind = "http", .status = 200, .port = 81, .path = "/", .timeout_seconds = 3},
          "nothing listens there"},

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
+#include <thread>
 
 namespace kiln::launcher
 {
@@ -56,6 +57,25 @@ TEST(HttpCheck, StatusAndALineOfTheBody)
                            "status 404 instead of 200, with the body \"first"));
     EXPECT_THAT(failure_of(answering(answer), page(404, "^bye", 1)),
                 testing::HasSubstr("no line of the body has \"^bye\""));
+}
+
+TEST(HttpCheck, ATryThatTheDeadlineCutsHidesNoAnswer)
+{
+    std::atomic<int> requests = 0;
+    EXPECT_THAT(failure_of(
+                    [&](int connection, const std::stop_token& stop) {
+                        TcpServer::receive_request(connection);
+                        if (++requests > 2) { // the tries come at 0, 250, 500 and 750 ms of 1 s
+                            while (!stop.stop_requested()) {
+                                std::this_thread::sleep_for(10ms);
+                            }
+                            return;
+                        }
+                        TcpServer::send(connection, "HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n");
+                    },
+                    page(200, std::nullopt, 1)),
+                testing::HasSubstr("the status 404 instead of 200"));
+    EXPECT_GT(requests, 2);
 }
 
 TEST(HttpCheck, AsksPlainlyAndPastEveryProxy)
