@@ -201,8 +201,9 @@ TEST_F(Schema, DescribesEachKeyWithExamplesThatParse)
                                    property.value("items", Json::object()).contains("$ref") ||
                                    key == "parameters"; // the table that it is has them
             EXPECT_TRUE(elsewhere || !property.value("examples", Json::array()).empty()) << name << "." << key;
-            const auto whole = std::ranges::find_if(table.at("examples"),
-                                                    [&key](const Json& example) { return example.contains(key); });
+            const auto whole = std::ranges::find_if(table.at("examples"), [&name_of_key = key](const Json& example) {
+                return example.contains(name_of_key);
+            });
             if (whole == table.at("examples").end()) {
                 EXPECT_TRUE(name.empty() && elsewhere) << name << "." << key;
                 continue;
