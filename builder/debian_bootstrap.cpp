@@ -71,7 +71,7 @@ view=$1/mnt
 mount --bind "$1" "$view"
 rm -rf "$view"/run/* "$view"/tmp/* "$view"/tmp/.[!.]*
 status=0
-mke2fs -q -F -t ext4 -L root -U "$KILN_UUID" -d "$view" -E "offset=$KILN_OFFSET,nodiscard" /proc/self/fd/9 "$KILN_KIB"k || status=$?
+mke2fs -q -F -t ext4 -L root -U "$KILN_UUID" -d "$view" -E "offset=$KILN_OFFSET,nodiscard,assume_storage_prezeroed=1" /proc/self/fd/9 "$KILN_KIB"k || status=$?
 echo "kiln: the tree has $(du -sxk "$view" | cut -f1) KiB" >&2
 exit $status
 ' sh "$root"

@@ -27,7 +27,9 @@ struct WarmMachine {
 };
 
 inline constexpr std::string_view warm_machine_type = "pc";
-inline constexpr std::string_view warm_cpu_model = "max";
+
+// What -cpu is given. Without ERMS Linux clears pages by words: TCG carries out `rep stosb` a byte at a time.
+[[nodiscard]] std::string_view warm_cpu_model(Accelerator accelerator);
 
 // argv for Mode::save and Mode::restore. "@append@" stands for the kernel's command line.
 [[nodiscard]] std::vector<std::string> warm_machine_argv(const WarmMachine& machine);

@@ -237,7 +237,7 @@ TemplateInputs find_template_inputs(Accelerator accelerator, bool network, const
         .qemu_version = run_or_throw({.argv = {program->native(), "--version"}}, "asking QEMU's version", stop),
         .qemu = identity_of(*program),
         .machine = std::string(warm_machine_type),
-        .cpu = fmt::format("{} {}", warm_cpu_model, host_cpu()),
+        .cpu = fmt::format("{} {}", warm_cpu_model(accelerator), host_cpu()),
         .accelerator = accelerator,
         .cpus = appliance_cpus,
         .memory_mib = memory_of(handle.get()),
