@@ -8,6 +8,7 @@
 #pragma once
 
 #include "builder/appliance_drive.h"
+#include "builder/disk_layout.h"
 #include "core/accelerator.h"
 #include "core/byte_size.h"
 
@@ -58,9 +59,7 @@ public:
     [[nodiscard]] bool started_warm() const noexcept;
 
     // All below throw Error{step_failed} with libguestfs's words, or {interrupted}.
-    void make_gpt(const std::string& device);
-    void add_partition(const std::string& device, std::uint64_t first_sector, std::uint64_t last_sector,
-                       const std::string& gpt_type, const std::string& name);
+    void make_gpt(const std::string& device, const std::vector<Partition>& partitions = {});
     // `type` may be "swap"; an empty label gives none.
     void make_filesystem(const std::string& device, const std::string& type, const std::string& label);
     [[nodiscard]] std::string filesystem_uuid(const std::string& device); // or LUKS volume's

@@ -32,16 +32,6 @@ void make_filesystem(Appliance& appliance, const FilesystemPlace& place)
     appliance.make_filesystem(place.device, place.filesystem.type, place.filesystem.label);
 }
 
-void make_partitions(Appliance& appliance, std::size_t disk, const std::vector<Partition>& partitions)
-{
-    const std::string device = appliance_disk(disk);
-    appliance.make_gpt(device);
-    for (const Partition& partition : partitions) {
-        appliance.add_partition(device, partition.first_sector, partition.last_sector, std::string(partition.gpt_type),
-                                partition.name);
-    }
-}
-
 void encrypt(Appliance& appliance, const Volume& volume, std::size_t disk)
 {
     const std::string key_file = luks_key_file(volume);
@@ -70,7 +60,7 @@ void make_ground(Appliance& appliance, const Volume& volume, std::size_t disk)
         encrypt(appliance, volume, disk);
     }
     if (volume.layout == Volume::Layout::partitions) {
-        make_partitions(appliance, disk, data_partitions(volume));
+        appliance.make_gpt(appliance_disk(disk), data_partitions(volume));
     } else if (volume.layout == Volume::Layout::lvm) {
         make_logical_volumes(appliance, volume,
                              volume.encrypted ? "/dev/mapper/" + luks_name(volume) : appliance_disk(disk));
@@ -174,7 +164,7 @@ void create_root(Appliance& appliance, const recipes::Recipe& recipe, const Stor
         return;
     }
     const std::vector<Partition> partitions = root_partitions(recipe.root(), recipe.boot);
-    make_partitions(appliance, 0, partitions);
+    appliance.make_gpt(appliance_disk(0), partitions);
     for (std::size_t i = 0; i < partitions.size(); ++i) {
         const Filesystem& filesystem = partitions[i].filesystem;
         if (!filesystem.type.empty() && !(filesystem.mount == "/" && site.root_is_filled)) {
