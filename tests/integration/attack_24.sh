@@ -48,7 +48,7 @@ with_faults() {
         tries=$((tries + 1))
         case $status in
             0) ;; # it could do without
-            5 | 9 | 14 | 15) faults=$((faults + 1)) ;;
+            5 | 9 | 14 | 15 | 16) faults=$((faults + 1)) ;;
             *) fail "$error of $calls number $n: '${command[*]}' exited with $status: $(cat "$scratch/log")" ;;
         esac
         expect 0 "$kiln" registry check
