@@ -95,9 +95,7 @@ Layout::Layout(fs::path folder, bool create) : folder_(std::move(folder))
     make_directories(folder_ / "blobs" / "sha256");
     make_directories(staging_of(folder_), 0700);
     if (!fs::exists(folder_ / "index.json")) {
-        write_file_durably(
-            folder_ / "index.json",
-            canonical_json({{"schemaVersion", 2}, {"mediaType", index_type}, {"manifests", Json::array()}}));
+        replace_entries(Json::array());
     }
     sync_directory(folder_ / "blobs");
     // The file that makes it a layout comes last.
@@ -159,6 +157,17 @@ Json Layout::load_index() const
         throw Error(ErrorKind::io, fmt::format("{}/index.json is not an OCI image index", folder_.native()));
     }
     return index;
+}
+
+Json Layout::entries() const
+{
+    return load_index()["manifests"];
+}
+
+void Layout::replace_entries(const Json& entries) const
+{
+    write_file_durably(folder_ / "index.json",
+                       canonical_json({{"schemaVersion", 2}, {"mediaType", index_type}, {"manifests", entries}}));
 }
 
 void Layout::add_to_index(const Descriptor& manifest, std::string_view artifact_type, const Json& annotations) const

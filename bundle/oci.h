@@ -100,6 +100,11 @@ public:
     // index gives this subject is among them, so that the caller meets the damage.
     [[nodiscard]] std::vector<Digest> find_attached(const Digest& manifest, std::string_view artifact_type) const;
 
+    // The index's array of entries as it is, unverified. Throws Error{io, not_found} when there is none to be read.
+    [[nodiscard]] Json entries() const;
+    // Writes the index anew with these entries, whatever it was before.
+    void replace_entries(const Json& entries) const;
+
     // Removes what killed writers left half-written. The caller holds the region's lock.
     void sweep_abandoned() const;
 

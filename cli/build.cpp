@@ -180,7 +180,9 @@ void build(Context& context, const Options& options)
                               .look_up = !options.no_cache,
                               .lock = lock};
     bundle::Manifest manifest = manifest_for(recipe, account.id);
+    registry::Lease parent_lease; // its layers stay until the child names them
     if (parent) {
+        parent_lease = region->lease({parent->manifest});
         progress.stage(fmt::format("verify {} {}", parent->name, parent->version.to_string()));
         how.parent = verify_parent(context, *region, *parent);
         inherit(manifest, region->load_manifest(*parent), *parent);

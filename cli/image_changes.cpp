@@ -3,6 +3,7 @@
 #include "cli/context.h"
 #include "cli/image_text.h"
 #include "cli/publish.h"
+#include "cli/refusals.h"
 #include "core/error.h"
 #include "core/timestamp.h"
 
@@ -25,7 +26,14 @@ void make_change(Context& context, const std::string& reference, const MakeChang
     const registry::Change change = change_for(image);
     const signing::Account account = signing::ensure_account(context.paths);
     const signing::SecretKey key = context.account_key();
-    const auto [now, changed] = region->change(image, change, {.account = account.id, .key = key}, trust);
+    const auto [now, changed] = [&] {
+        try {
+            return region->change(image, change, {.account = account.id, .key = key}, trust);
+        } catch (const Error& error) {
+            note_refusal(*region, image, account.id, change.action, error);
+            throw;
+        }
+    }();
     Json json = to_json(now, context.region);
     json["channels"] = region->channels_of(now);
     json["changed"] = changed;

@@ -67,6 +67,8 @@ void snapshot(Context& context, const SnapshotOptions& options)
     const auto region = context.open_region(instance.region);
     const auto known = region->find_id(instance.image_id); // perhaps deregistered: its layers are still there
     const registry::Image parent_image = known ? *known : region->resolve(instance.image_id);
+    const registry::Lease parent_lease =
+        region->lease({parent_image.manifest}); // its layers stay until the child has them
     const bundle::Manifest parent = region->load_manifest(parent_image);
     require_free_version(*region, options.name, *version, parent.architecture);
     const signing::Account account = signing::ensure_account(context.paths);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/launch_image.h"
 
+#include "cli/refusals.h"
 #include "core/text.h"
 #include "launcher/launch.h"
 #include "registry/verified_image.h"
@@ -21,9 +22,15 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
     const signing::Account account = signing::ensure_account(context.paths);
 
     progress.stage(fmt::format("verify {} {}", image.name, image.version.to_string()));
-    const registry::VerifiedImage verified =
-        registry::verify(*region, image, context.trust(), account.id,
-                         options.allow_unsigned ? registry::Unsigned::allow : registry::Unsigned::refuse);
+    const registry::VerifiedImage verified = [&] {
+        try {
+            return registry::verify(*region, image, context.trust(), account.id,
+                                    options.allow_unsigned ? registry::Unsigned::allow : registry::Unsigned::refuse);
+        } catch (const Error& error) {
+            note_refusal(*region, image, account.id, "launch", error);
+            throw;
+        }
+    }();
     if (const auto& reason = verified.unsigned_reason()) {
         // Not through `progress`, which may be quiet.
         fmt::print(stderr,

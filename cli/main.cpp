@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <filesystem>
 #include <linux/close_range.h>
 #include <unistd.h>
 
@@ -74,6 +75,10 @@ int main(int argc, char** argv)
     } catch (const Error& error) {
         print_error(context, error);
         return context.exit_status != 0 ? context.exit_status : exit_code(error.kind());
+    } catch (const std::filesystem::filesystem_error& error) {
+        const Error ours = system_error(error.code().value(), "working on " + error.path1().native());
+        print_error(context, ours);
+        return exit_code(ours.kind());
     } catch (const std::exception& error) {
         print_error(context, error);
         return exit_code(ErrorKind::internal);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln registry init|list|forget: the regions of this home.
+// kiln registry init|list|forget: the regions of this home; the other commands are in registry_*.cpp.
 #include "cli/context.h"
+#include "cli/region_names.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/names.h"
@@ -35,20 +36,6 @@ void init(Context& context, const std::string& name)
     const registry::Region region(context.paths.regions / name, name, context.memory_of(name));
     print_result(context, {{"region", name}, {"folder", (context.paths.regions / name).native()}},
                  fmt::format("region {}  in {}\n", name, printable((context.paths.regions / name).native(), false)));
-}
-
-std::vector<std::string> region_names(const Context& context)
-{
-    std::vector<std::string> names;
-    std::error_code ignored; // no folder: no region
-    for (const fs::directory_entry& entry : fs::directory_iterator(context.paths.regions, ignored)) {
-        const std::string name = entry.path().filename().native();
-        if (is_region_name(name) && context.has_region(name)) {
-            names.push_back(name);
-        }
-    }
-    std::ranges::sort(names);
-    return names;
 }
 
 void list(Context& context)
@@ -96,6 +83,20 @@ void add_named(CLI::App& registry, Context& context, const char* command_name, c
 
 } // namespace
 
+std::vector<std::string> region_names(const Context& context)
+{
+    std::vector<std::string> names;
+    std::error_code ignored; // no folder: no region
+    for (const fs::directory_entry& entry : fs::directory_iterator(context.paths.regions, ignored)) {
+        const std::string name = entry.path().filename().native();
+        if (is_region_name(name) && context.has_region(name)) {
+            names.push_back(name);
+        }
+    }
+    std::ranges::sort(names);
+    return names;
+}
+
 void add_registry(CLI::App& app, Context& context)
 {
     CLI::App* registry = app.add_subcommand("registry", "The regions: each is a registry of AMIs");
@@ -103,6 +104,10 @@ void add_registry(CLI::App& app, Context& context)
     add_named(*registry, context, "init", "Make a region", init);
     CLI::App* list_command = registry->add_subcommand("list", "The regions of this home");
     on_run(*list_command, context, [&context] { list(context); });
+    add_registry_collect(*registry, context);
+    add_registry_check(*registry, context);
+    add_registry_log(*registry, context);
+    add_registry_lifecycle(*registry, context);
     add_named(*registry, context, "forget", "Accept an older catalogue than was seen", forget);
 }
 

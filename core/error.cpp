@@ -35,6 +35,7 @@ constexpr std::array kinds{
     KindRow{ErrorKind::test_failed, 13, "test-failed"},
     KindRow{ErrorKind::io, 14, "io"},
     KindRow{ErrorKind::permission_denied, 15, "permission-denied"},
+    KindRow{ErrorKind::damaged, 16, "damaged"},
     KindRow{ErrorKind::interrupted, 130, "interrupted"},
 };
 

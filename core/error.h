@@ -28,9 +28,10 @@ enum class ErrorKind {
     io,                // a read, write or rename failed
     permission_denied, // the account or the file mode forbids it
     interrupted,       // SIGINT, SIGTERM or SIGHUP
+    damaged,           // something stored is not what it was
 };
 
-// The process exit status for an error of this kind; 1..15 and 130. Stable across releases.
+// The process exit status for an error of this kind; 1..16 and 130. Stable across releases.
 [[nodiscard]] int exit_code(ErrorKind kind) noexcept;
 
 // A stable lower-case word for `kind`, as `--json` prints it.

@@ -257,9 +257,14 @@ int WorkFolder::sweep_abandoned(const fs::path& parent)
 }
 
 FileLock::FileLock(const fs::path& path, Wait wait, std::string_view busy_message)
+    : FileLock(path, wait, busy_message, Access::exclusive)
+{
+}
+
+FileLock::FileLock(const fs::path& path, Wait wait, std::string_view busy_message, Access access)
     : fd_(open_or_throw(path, O_RDWR | O_CREAT, 0600))
 {
-    const int operation = LOCK_EX | (wait == Wait::fail ? LOCK_NB : 0);
+    const int operation = (access == Access::exclusive ? LOCK_EX : LOCK_SH) | (wait == Wait::fail ? LOCK_NB : 0);
     while (::flock(fd_.get(), operation) != 0) {
         if (errno == EINTR) {
             continue;

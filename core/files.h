@@ -71,14 +71,16 @@ private:
     FileDescriptor lock_;
 };
 
-// An exclusive flock() on a file, which is created where missing and never removed. The kernel
-// releases it when the holder dies, so a stale lock can't exist.
+// A flock() on a file, which is created where missing and never removed. The kernel releases it when the holder dies,
+// so a stale lock can't exist.
 class FileLock
 {
 public:
     enum class Wait { block, fail };
+    enum class Access { exclusive, shared };
     // Throws Error{conflict} with `busy_message` when `Wait::fail` and somebody else holds it.
     FileLock(const std::filesystem::path& path, Wait wait, std::string_view busy_message = {});
+    FileLock(const std::filesystem::path& path, Wait wait, std::string_view busy_message, Access access);
 
 private:
     FileDescriptor fd_;

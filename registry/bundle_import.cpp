@@ -12,24 +12,41 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+
 namespace kiln::registry
 {
 namespace fs = std::filesystem;
 namespace
 {
 
-void refuse_if_taken(const Region& region, const Image& image)
+bool lacks_blobs(const bundle::BundleDocuments& documents, const bundle::Layout& layout)
 {
-    const auto taken = region.find(image.name, image.version, image.architecture);
-    if (!taken) {
-        return;
+    const auto lacks = [&](const bundle::Descriptor& blob) {
+        std::error_code missing;
+        return fs::file_size(layout.blob_path(blob.digest), missing) != blob.size.bytes() || missing;
+    };
+    return std::ranges::any_of(documents.oci.layers, lacks) ||
+           std::ranges::any_of(documents.documents, lacks, &bundle::Document::descriptor);
+}
+
+// The very same image, registered already, whose lost blobs the bundle brings back; nullopt when the name is free.
+std::optional<Image> find_healed(const Region& region, const Image& image, const bundle::BundleDocuments& documents)
+{
+    auto taken = region.find(image.name, image.version, image.architecture);
+    if (!taken || (taken->manifest == image.manifest && taken->state != ImageState::deregistered &&
+                   lacks_blobs(documents, region.layout()))) {
+        return taken;
     }
     const std::string title = fmt::format("{} {} ({})", image.name, image.version.to_string(), image.architecture);
     if (taken->manifest == image.manifest) {
         throw Error(
             ErrorKind::conflict,
             fmt::format("{} is already in region {} as {}: the very same image", title, region.name(), taken->id),
-            fmt::format("there is nothing to do; `kiln image verify {}` checks what is there", taken->id));
+            fmt::format("there is nothing to do; `kiln image verify {}` checks what is there, and `kiln registry check "
+                        "--repair` sets aside what is damaged, which an import then brings back",
+                        taken->id));
     }
     throw Error(
         ErrorKind::conflict,
@@ -93,7 +110,7 @@ Image Region::import_image(int fd, const signing::TrustStore& trust, const Signe
     bundle::BundleReader reader(fd);
     const bundle::BundleDocuments documents = reader.read_documents();
     const Image row = row_of(documents.manifest, documents.image.digest);
-    refuse_if_taken(*this, row);
+    static_cast<void>(find_healed(*this, row, documents));
 
     const fs::path imports = state_->folder / "imports";
     WorkFolder::sweep_abandoned(imports);
@@ -110,9 +127,13 @@ Image Region::import_image(int fd, const signing::TrustStore& trust, const Signe
     Examination(*this, incoming, row, trust, signer.account).run();
 
     const FileLock lock(lock_file(state_->folder), FileLock::Wait::block);
-    refuse_if_taken(*this, row); // somebody may have been faster
+    const auto healed = find_healed(*this, row, documents); // somebody may have been faster
     move_blobs(documents, incoming, state_->layout);
     store_index(documents, reference_name(row), state_->layout);
+    if (healed) {
+        note({.action = "restore", .account = signer.account, .image = healed->id});
+        return *healed;
+    }
     return state_->register_image(row, action::import_bundle, publish_arguments(row), signer);
 }
 

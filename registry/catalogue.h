@@ -72,6 +72,9 @@ public:
     [[nodiscard]] std::optional<ChannelRow> find_channel(std::string_view name, std::string_view channel) const;
     [[nodiscard]] std::vector<std::string> channels_of(std::string_view id) const;
 
+    // What SQLite finds wrong with the file, and with rows against their rules; empty when it is whole.
+    [[nodiscard]] std::vector<std::string> damage() const;
+
 private:
     void append(const StoredEvent& event) const;
 

@@ -87,4 +87,16 @@ std::vector<std::string> Catalogue::channels_of(std::string_view id) const
     return channels;
 }
 
+std::vector<std::string> Catalogue::damage() const
+{
+    std::vector<std::string> damage;
+    Statement statement(database_, "PRAGMA integrity_check(20)");
+    while (statement.step()) {
+        if (const std::string line = statement.text(0); line != "ok") {
+            damage.push_back(line);
+        }
+    }
+    return damage;
+}
+
 } // namespace kiln::registry

@@ -53,16 +53,6 @@ Component component_of(const bundle::Layout::Entry& entry)
     return component;
 }
 
-Json annotations_of(const Component& component)
-{
-    const std::string version = component.version.to_string();
-    return {{bundle::reference_name_annotation, fmt::format("component/{}-{}", component.name, version)},
-            {name_annotation, component.name},
-            {version_annotation, version},
-            {published_annotation, component.published},
-            {owner_annotation, component.owner}};
-}
-
 // What the signature is about; who publishes signs it, who reads compares it.
 Json statement_of(const Component& component)
 {
@@ -78,6 +68,31 @@ Json statement_of(const Component& component)
 }
 
 } // namespace
+
+Json index_annotations(const Component& component)
+{
+    const std::string version = component.version.to_string();
+    return {{bundle::reference_name_annotation, fmt::format("component/{}-{}", component.name, version)},
+            {name_annotation, component.name},
+            {version_annotation, version},
+            {published_annotation, component.published},
+            {owner_annotation, component.owner}};
+}
+
+bool is_signed_component(const Component& component, const bundle::Layout& layout, const Digest& signature,
+                         const signing::TrustStore& trust)
+{
+    try {
+        const auto attached =
+            bundle::parse_attached_oci_manifest(layout.read_verified(signature), bundle::signature_artifact_type);
+        const auto statement =
+            signing::verify_attestation(layout.read_verified(attached.envelope.digest), trust.keys_of(component.owner),
+                                        component.manifest, predicate_type);
+        return bundle::is_image_name(component.name) && statement && *statement == statement_of(component);
+    } catch (const Error&) {
+        return false;
+    }
+}
 
 Component Region::publish_component(const NewComponent& component, const signing::SecretKey& key)
 {
@@ -108,7 +123,7 @@ Component Region::publish_component(const NewComponent& component, const signing
                                                            key);
     layout.add_to_index(store_envelope(envelope, bundle::signature_artifact_type, manifest, layout),
                         bundle::signature_artifact_type, {{bundle::subject_annotation, manifest.digest.to_string()}});
-    layout.add_to_index(manifest, bundle::component_artifact_type, annotations_of(published));
+    layout.add_to_index(manifest, bundle::component_artifact_type, index_annotations(published));
     return published;
 }
 

@@ -169,6 +169,24 @@ EventLog::Verified EventLog::verified(std::string_view id, const signing::KeysOf
     return verified;
 }
 
+void EventLog::each(const signing::KeysOfAccount& keys_of,
+                    const std::function<void(const StoredEvent&, const signing::ReadEvent&)>& visit) const
+{
+    std::int64_t number = 0;
+    std::optional<Digest> previous;
+    catalogue_.each_event_after(0, [&](const StoredEvent& stored) {
+        const signing::ReadEvent read = signing::read_event(stored.envelope, keys_of);
+        const signing::Event& event = read.event;
+        ++number;
+        if (stored.number != number || event.number != number || event.region != region_ ||
+            event.image != stored.image || event.previous != previous) {
+            refuse(fmt::format("its event {} does not follow from the event before", number));
+        }
+        previous = read.digest;
+        visit(stored, read);
+    });
+}
+
 std::optional<ChannelRow> EventLog::find_channel(std::string_view name, std::string_view channel) const
 {
     const auto seen = memory_.find(channel_subject(name, channel));

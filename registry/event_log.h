@@ -11,6 +11,7 @@
 #include "signing/event.h"
 #include "signing/trust_store.h"
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,11 @@ public:
         std::vector<signing::ReadEvent> events;
     };
     [[nodiscard]] Verified verified(std::string_view id, const signing::KeysOfAccount& keys_of) const;
+
+    // Every event, in order, each with the row that holds it; whether it is signed it says itself. Throws
+    // Error{untrusted} where the chain is broken.
+    void each(const signing::KeysOfAccount& keys_of,
+              const std::function<void(const StoredEvent&, const signing::ReadEvent&)>& visit) const;
 
     // Which image has the channel, after catch_up(); nullopt for none. The event is only known to be of the chain.
     [[nodiscard]] std::optional<ChannelRow> find_channel(std::string_view name, std::string_view channel) const;

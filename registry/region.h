@@ -11,6 +11,8 @@
 #include "core/semantic_version.h"
 #include "registry/change.h"
 #include "registry/component.h"
+#include "registry/upkeep/audit_entry.h"
+#include "registry/upkeep/lease.h"
 #include "signing/event.h"
 #include "signing/keys.h"
 #include "signing/trust_store.h"
@@ -25,7 +27,11 @@
 namespace kiln::registry
 {
 
-struct Transfer; // bundle_transfer.h
+struct Transfer;       // bundle_transfer.h
+struct CollectOptions; // upkeep/collect.h
+struct Collected;
+struct CheckOptions; // upkeep/check.h
+struct CheckReport;
 
 // `deprecated`: an available one whose date of deprecation has come; it still launches. A disabled one launches for
 // nobody, a deregistered one is gone but for its id, name and version, which stay taken.
@@ -145,6 +151,22 @@ public:
     // The channels that name it, as the catalogue's rows say.
     [[nodiscard]] std::vector<std::string> channels_of(const Image& image) const;
 
+    // Keeps these blobs, and of a manifest all that it names, from being collected as long as the lease lives; what is
+    // gone already is the caller's to notice afterwards. Holds up no publisher. Of nothing where the caller can't
+    // write. Throws Error{io, no_space}.
+    [[nodiscard]] Lease lease(const std::vector<Digest>& digests) const;
+
+    // The next three are in upkeep/. Removes the blobs that nothing needs, and what killed processes left; safe beside
+    // all others. Throws Error{untrusted, io, damaged}, and removes nothing, when it can't be sure what is needed.
+    Collected collect(const CollectOptions& options);
+    // Reads all that is stored and compares. What is damaged is in the report, not an error.
+    CheckReport check(const CheckOptions& options);
+    // Signed events and unsigned local actions, in order; see audit_entry.h. Throws Error{untrusted} for a catalogue
+    // whose chain of events is broken.
+    [[nodiscard]] std::vector<AuditEntry> audit_log(const signing::TrustStore& trust) const;
+    // Adds a local action to the log, durably. Throws Error{io, no_space, permission_denied}.
+    void note(const LocalAction& action) const;
+
     // Forgets what this home has seen of the region: the catalogue as it is now will be believed.
     void forget_seen() const;
 
@@ -173,6 +195,7 @@ private:
                                         const signing::TrustStore& trust) const;
 
     struct State;
+    class Inspection; // upkeep/check.cpp
     std::unique_ptr<State> state_;
 };
 

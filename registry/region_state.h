@@ -38,6 +38,12 @@ struct Region::State {
 [[nodiscard]] bundle::Descriptor store_signature(const bundle::Manifest& manifest, const bundle::Descriptor& subject,
                                                  const signing::SecretKey& key, const bundle::Layout& layout);
 
+// Of a component's index entry; and whether the manifest `signature`, attached to it, is a signature by a key that is
+// trusted for its owner, about just this name, version and owner.
+[[nodiscard]] Json index_annotations(const Component& component);
+[[nodiscard]] bool is_signed_component(const Component& component, const bundle::Layout& layout,
+                                       const Digest& signature, const signing::TrustStore& trust);
+
 // Taken by whoever changes the region: its index, its blobs or its catalogue.
 [[nodiscard]] inline std::filesystem::path lock_file(const std::filesystem::path& folder)
 {

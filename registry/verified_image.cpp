@@ -51,6 +51,7 @@ Decision decide(const Region& region, const Image& image, const signing::TrustSt
 VerifiedImage verify(const Region& region, const Image& image, const signing::TrustStore& trust,
                      const std::string& calling_account, Unsigned unsigned_images)
 {
+    auto lease = std::make_shared<const Lease>(region.lease({image.manifest}));
     Examination examination(region, image, trust, calling_account, Examination::Failure::throws);
     if (unsigned_images == Unsigned::allow) {
         examination.allow_unsigned();
@@ -59,6 +60,7 @@ VerifiedImage verify(const Region& region, const Image& image, const signing::Tr
     const fs::path blobs = fs::absolute(region.layout().blob_path(image.manifest).parent_path());
     VerifiedImage verified(examination.image(), examination.manifest().value(), blobs, region.name());
     verified.unsigned_reason_ = examination.unsigned_reason();
+    verified.lease_ = std::move(lease);
     return verified;
 }
 

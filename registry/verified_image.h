@@ -7,6 +7,7 @@
 #include "signing/trust_store.h"
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +47,7 @@ private:
     std::filesystem::path blobs_;
     std::string region_;
     std::optional<std::string> unsigned_reason_;
+    std::shared_ptr<const Lease> lease_; // its blobs stay as long as the proof does
 };
 
 struct Decision {

@@ -44,6 +44,12 @@ int main(int argc, char** argv)
                          .id
                   << "\n";
         return 0;
+    } catch (const Error& error) {
+        std::cerr << error.what() << "\n";
+        return exit_code(error.kind());
+    } catch (const std::filesystem::filesystem_error& error) {
+        std::cerr << error.what() << "\n";
+        return exit_code(system_error(error.code().value(), "").kind());
     } catch (const std::exception& error) {
         std::cerr << error.what() << "\n";
         return 1;

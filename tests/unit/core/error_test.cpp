@@ -17,7 +17,7 @@ constexpr ErrorKind all_kinds[] = {ErrorKind::internal,     ErrorKind::usage,   
                                    ErrorKind::package,      ErrorKind::step_failed, ErrorKind::not_found,
                                    ErrorKind::conflict,     ErrorKind::untrusted,   ErrorKind::launch,
                                    ErrorKind::test_failed,  ErrorKind::io,          ErrorKind::permission_denied,
-                                   ErrorKind::interrupted};
+                                   ErrorKind::damaged,      ErrorKind::interrupted};
 
 TEST(Error, EveryKindHasAnExitCodeOfItsOwnAndARowInTheDocumentation)
 {
