@@ -21,9 +21,12 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
     const signing::Account account = signing::ensure_account(context.paths);
 
     progress.stage(fmt::format("verify {} {}", image.name, image.version.to_string()));
-    const registry::VerifiedImage verified =
-        registry::verify(*region, image, context.trust(), account.id,
-                         options.allow_unsigned ? registry::Unsigned::allow : registry::Unsigned::refuse);
+    registry::VerificationRecord record = verification_record(context);
+    const registry::VerifiedImage verified = registry::verify(
+        *region, image, context.trust(), account.id,
+        {.unsigned_images = options.allow_unsigned ? registry::Unsigned::allow : registry::Unsigned::refuse,
+         .reading = reading_of(options.verify),
+         .record = &record});
     if (const auto& reason = verified.unsigned_reason()) {
         // Not through `progress`, which may be quiet.
         fmt::print(stderr,

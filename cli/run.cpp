@@ -24,6 +24,7 @@ struct RunOptions {
     launcher::MetadataOptions metadata;
     std::string name;
     bool allow_unsigned = false;
+    std::string verify = verify_changed;
     bool wait = false;
     bool quiet = false;
 };
@@ -60,7 +61,8 @@ void run_image(Context& context, const RunOptions& options)
                       .volumes = parse_volumes(options.volumes),
                       .user_data = read_user_data(options.user_data),
                       .metadata = options.metadata,
-                      .allow_unsigned = options.allow_unsigned},
+                      .allow_unsigned = options.allow_unsigned,
+                      .verify = options.verify},
                      progress);
     if (options.wait) {
         progress.stage("wait until the guest is ready");
@@ -105,6 +107,7 @@ void add_run(CLI::App& app, Context& context)
     command->add_option("--name", options->name, "A name for the instance, to use instead of its id")
         ->type_name("NAME");
     add_allow_unsigned(*command, options->allow_unsigned);
+    add_verify_option(*command, options->verify);
     command->add_flag("--wait", options->wait, "Return when the guest says that it is up");
     command->add_flag("-q,--quiet", options->quiet, "Print just the instance's id");
     on_run_in_region(*command, context, [&context, options] { run_image(context, *options); });

@@ -385,16 +385,17 @@ void Examination::check_layers()
     for (const auto& mapping : manifest_->block_devices) {
         layers.insert(layers.end(), mapping.layers.begin(), mapping.layers.end());
     }
-    const auto faults = inspect_layers(layout_, layers);
+    const auto findings = inspect_layers(layout_, layers, reading_, record_);
     for (const auto& mapping : manifest_->block_devices) {
         for (std::size_t i = 0; i < mapping.layers.size(); ++i) {
             const auto& layer = mapping.layers[i];
             const std::string name = fmt::format("disk {} layer {}", mapping.device, i + 1);
-            const std::string detail = fmt::format("{}, {}", layer.digest.to_string(), to_string(layer.size));
-            if (const auto& fault = faults.at(layer.digest.hex())) {
-                fail(name, fmt::format("{}: {}", layer.digest.to_string(), *fault));
+            const LayerFinding& finding = findings.at(layer.digest.hex());
+            if (finding.fault) {
+                fail(name, fmt::format("{}: {}", layer.digest.to_string(), *finding.fault));
             } else {
-                pass(name, detail);
+                pass(name, fmt::format("{}, {}{}", layer.digest.to_string(), to_string(layer.size),
+                                       finding.unread ? ", unchanged since it was last read" : ""));
             }
         }
     }
