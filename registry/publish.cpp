@@ -2,6 +2,8 @@
 // Region::publish: every blob, then the index, then the catalogue's row. Only the row makes an
 // image exist, so a publisher that is killed before it leaves nothing but unreferenced blobs.
 #include "core/error.h"
+#include "core/file_descriptor.h"
+#include "core/file_digest.h"
 #include "core/files.h"
 #include "core/random.h"
 #include "core/timestamp.h"
@@ -16,7 +18,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <future>
 #include <map>
+#include <utility>
 
 namespace kiln::registry
 {
@@ -95,9 +101,28 @@ bundle::Manifest with_stand_ins(bundle::Manifest manifest, const std::vector<New
     return manifest;
 }
 
+// Begins to hash the chunks of a large layer, by a descriptor of its own: the file is moved meanwhile.
+std::future<std::optional<bundle::LayerChunks>> begin_chunks(const fs::path& file)
+{
+    const ByteSize length = size_of_file(file);
+    const auto size = bundle::chunk_size_for(length);
+    if (!size) {
+        return std::async(std::launch::deferred, [] { return std::optional<bundle::LayerChunks>(); });
+    }
+    FileDescriptor opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!opened) {
+        throw system_error(errno, fmt::format("opening {}", file.native()));
+    }
+    return std::async(std::launch::async, [fd = std::move(opened), length, chunk = *size] {
+        return std::optional(
+            bundle::LayerChunks{chunk, digests_of_chunks(fd.get(), length, chunk, "a layer that is published")});
+    });
+}
+
 void store_layers(bundle::Manifest& manifest, const std::vector<NewLayer>& layers, const bundle::Layout& layout)
 {
     for (const NewLayer& layer : layers) {
+        auto chunks = begin_chunks(layer.file);
         const bundle::Descriptor stored = layout.put_file(layer.file, bundle::disk_layer_type);
         if (layer.digest && stored.digest != *layer.digest) {
             throw Error(ErrorKind::io,
@@ -105,7 +130,7 @@ void store_layers(bundle::Manifest& manifest, const std::vector<NewLayer>& layer
                                     title_of(manifest), layer.digest->to_string()),
                         "build with --no-cache");
         }
-        device_of(manifest, layer).layers.push_back({stored.digest, stored.size});
+        device_of(manifest, layer).layers.push_back({stored.digest, stored.size, chunks.get()});
     }
 }
 

@@ -5,6 +5,7 @@
 #include "tests/unit/registry/region_fixture.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 
 #include <thread>
@@ -162,6 +163,39 @@ TEST_F(VerificationRecordTest, AnEntryIsOfThisBootAndOfWhatWasVerified)
     record.note({{other, digest}}, std::chrono::system_clock::now()); // and the other boot's are gone
     EXPECT_TRUE(record.has(other, digest));
     EXPECT_FALSE(record.has(state, digest));
+}
+
+// 130 MiB, mostly a hole: three chunks.
+TEST_F(VerificationRecordTest, Attack10EachChunkOfALargeLayerIsChecked)
+{
+    const fs::path large = layer("large");
+    fs::resize_file(large, mebibytes(130).bytes());
+    image = region.publish(test::manifest_to_publish("large", {1, 0, 0}), {{"/dev/vda", large}}, key);
+    const bundle::LayerReference stored = region.load_manifest(image).block_devices[0].layers[0];
+    ASSERT_TRUE(stored.chunks);
+    EXPECT_EQ(mebibytes(64), stored.chunks->size);
+    EXPECT_EQ(3U, stored.chunks->digests.size());
+    blob = region.layout().blob_path(stored.digest);
+    EXPECT_EQ(stored.digest, digest_of_file(blob));
+    later();
+    EXPECT_THAT(launch(), HasSubstr("unchanged"));
+    // What is known of the chunks is not taken for more.
+    const FileDescriptor fd(::open(blob.c_str(), O_RDONLY | O_CLOEXEC));
+    EXPECT_FALSE(VerificationRecord(file).has(file_state_of(fd.get()), stored.digest));
+
+    fs::permissions(blob, fs::perms::owner_write, fs::perm_options::add);
+    for (const std::uint64_t offset : {mebibytes(64).bytes() - 1, mebibytes(64).bytes(), mebibytes(130).bytes() - 1}) {
+        const auto put = [&](char byte) {
+            std::fstream stream(blob, std::ios::in | std::ios::out | std::ios::binary);
+            stream.seekp(static_cast<std::streamoff>(offset)).put(byte);
+        };
+        put('x');
+        EXPECT_THAT(launch(), HasSubstr(fmt::format("from byte {} on, instead of",
+                                                    offset / mebibytes(64).bytes() * mebibytes(64).bytes())));
+        put('\0');
+    }
+    later();
+    EXPECT_THAT(launch(), HasSubstr("unchanged"));
 }
 
 TEST_F(VerificationRecordTest, ARecordThatOthersMayWriteToIsNotUsed)
