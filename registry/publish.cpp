@@ -134,18 +134,20 @@ void store_layers(bundle::Manifest& manifest, const std::vector<NewLayer>& layer
     }
 }
 
-void store_index(const bundle::Manifest& manifest, const bundle::Descriptor& image, const bundle::Descriptor& signature,
-                 const bundle::Layout& layout)
+using IndexEntries = std::vector<bundle::Layout::NewEntry>;
+
+IndexEntries index_entries(const bundle::Manifest& manifest, const bundle::Descriptor& image,
+                           const bundle::Descriptor& signature)
 {
     const std::string reference =
         fmt::format("{}-{}-{}", manifest.name, manifest.version.to_string(), manifest.architecture);
-    layout.add_to_index(image, bundle::ami_artifact_type, {{bundle::reference_name_annotation, reference}});
-    layout.add_to_index(signature, bundle::signature_artifact_type,
-                        {{bundle::subject_annotation, image.digest.to_string()}});
+    return {{image, bundle::ami_artifact_type, {{bundle::reference_name_annotation, reference}}},
+            {signature, bundle::signature_artifact_type, {{bundle::subject_annotation, image.digest.to_string()}}}};
 }
 
 void store_attachments(const std::vector<Attachment>& attachments, const bundle::Manifest& manifest,
-                       const bundle::Descriptor& image, const signing::SecretKey& key, const bundle::Layout& layout)
+                       const bundle::Descriptor& image, const signing::SecretKey& key, const bundle::Layout& layout,
+                       IndexEntries& entries)
 {
     const std::string name = fmt::format("{}@{}", manifest.name, manifest.version.to_string());
     for (const Attachment& attachment : attachments) {
@@ -159,8 +161,9 @@ void store_attachments(const std::vector<Attachment>& attachments, const bundle:
             throw Error(ErrorKind::io, fmt::format("publishing {}: its {} is larger than {} when it is signed", name,
                                                    attachment.artifact_type, to_string(largest_manifest)));
         }
-        layout.add_to_index(store_envelope(envelope, attachment.artifact_type, image, layout), attachment.artifact_type,
-                            {{bundle::subject_annotation, image.digest.to_string()}});
+        entries.push_back({store_envelope(envelope, attachment.artifact_type, image, layout),
+                           attachment.artifact_type,
+                           {{bundle::subject_annotation, image.digest.to_string()}}});
     }
 }
 
@@ -222,8 +225,9 @@ Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& la
     const auto config = layout.put(canonical_json(bundle::to_json(manifest)), bundle::ami_artifact_type);
     const auto image = layout.put(bundle::ami_oci_manifest(manifest, config), bundle::oci_manifest_type);
     const auto signature = store_signature(manifest, image, key, layout);
-    store_index(manifest, image, signature, layout);
-    store_attachments(attachments, manifest, image, key, layout);
+    IndexEntries entries = index_entries(manifest, image, signature);
+    store_attachments(attachments, manifest, image, key, layout, entries);
+    layout.add_to_index(entries); // one write, which has the size of the index
     const Image row = row_of(manifest, image.digest);
     return state_->register_image(row, action::publish, publish_arguments(row),
                                   {.account = manifest.owner, .key = key});
