@@ -214,8 +214,23 @@ Image row_of(const bundle::Manifest& manifest, const Digest& oci_manifest)
 Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key,
                       const std::vector<Attachment>& attachments)
 {
-    const bundle::Layout& layout = state_->layout;
     const FileLock lock(lock_file(state_->folder), FileLock::Wait::block);
+    return publish_locked(std::move(manifest), layers, key, attachments);
+}
+
+Image Region::publish_next_patch(bundle::Manifest manifest, const std::vector<NewLayer>& layers,
+                                 const signing::SecretKey& key, const AttachmentsOf& attachments)
+{
+    const FileLock lock(lock_file(state_->folder), FileLock::Wait::block);
+    manifest.version = next_patch(manifest.name, manifest.version.major, manifest.version.minor, manifest.architecture);
+    const auto attached = attachments ? attachments(manifest.version) : std::vector<Attachment>();
+    return publish_locked(std::move(manifest), layers, key, attached);
+}
+
+Image Region::publish_locked(bundle::Manifest manifest, const std::vector<NewLayer>& layers,
+                             const signing::SecretKey& key, const std::vector<Attachment>& attachments)
+{
+    const bundle::Layout& layout = state_->layout;
     state_->require_free(manifest.name, manifest.version, manifest.architecture);
     state_->events().catch_up(signing::no_keys); // a catalogue that was rolled back is told before the long work
     layout.sweep_abandoned();
