@@ -3,12 +3,14 @@
 // at, and renamed into blobs/sha256 when it is whole.
 #include "bundle/oci.h"
 
+#include "bundle/index_scan.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/random.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -76,6 +78,47 @@ void take_reference_name(Json& entries, const std::string& name)
             entry["annotations"].erase(std::string(reference_name_annotation));
         }
     }
+}
+
+Json json_of(const Layout::NewEntry& entry)
+{
+    return {{"mediaType", entry.manifest.media_type},
+            {"artifactType", entry.artifact_type},
+            {"digest", entry.manifest.digest.to_string()},
+            {"size", entry.manifest.size.bytes()},
+            {"annotations", entry.annotations}};
+}
+
+// Whether that changed anything.
+bool merge(Json& entries, const Json& entry)
+{
+    if (std::find(entries.begin(), entries.end(), entry) != entries.end()) {
+        return false;
+    }
+    take_reference_name(entries, annotation_of(entry, reference_name_annotation));
+    Json others = Json::array();
+    for (const Json& known : entries) {
+        if (text_of(known, "digest") != text_of(entry, "digest")) {
+            others.push_back(known);
+        }
+    }
+    others.push_back(entry);
+    entries = std::move(others);
+    return true;
+}
+
+// The general case of add_to_index(): an entry that is there stays, one of the same digest or name is replaced.
+std::string merged_index(const std::string& text, const std::vector<Layout::NewEntry>& added, const fs::path& folder)
+{
+    Json index = parse_json(text, "index.json");
+    if (!index.is_object() || !index.contains("manifests") || !index["manifests"].is_array()) {
+        throw Error(ErrorKind::io, fmt::format("{}/index.json is not an OCI image index", folder.native()));
+    }
+    bool changed = false;
+    for (const Layout::NewEntry& one : added) {
+        changed = merge(index["manifests"], json_of(one)) || changed;
+    }
+    return changed ? canonical_json(index) : text;
 }
 
 } // namespace
@@ -150,13 +193,9 @@ std::string Layout::read_verified(const Digest& digest, ByteSize limit) const
     return bytes;
 }
 
-Json Layout::load_index() const
+std::string Layout::index_text() const
 {
-    Json index = parse_json(read_file(folder_ / "index.json", largest_index), "index.json");
-    if (!index.is_object() || !index.contains("manifests") || !index["manifests"].is_array()) {
-        throw Error(ErrorKind::io, fmt::format("{}/index.json is not an OCI image index", folder_.native()));
-    }
-    return index;
+    return read_file(folder_ / "index.json", largest_index);
 }
 
 Json Layout::entries() const
@@ -172,38 +211,46 @@ void Layout::replace_entries(const Json& entries) const
 
 void Layout::add_to_index(const Descriptor& manifest, std::string_view artifact_type, const Json& annotations) const
 {
-    const Json entry{{"mediaType", manifest.media_type},
-                     {"artifactType", artifact_type},
-                     {"digest", manifest.digest.to_string()},
-                     {"size", manifest.size.bytes()},
-                     {"annotations", annotations}};
-    Json index = load_index();
-    Json& entries = index["manifests"];
-    for (const Json& known : entries) {
-        if (known == entry) {
-            return;
+    add_to_index({{manifest, artifact_type, annotations}});
+}
+
+void Layout::add_to_index(const std::vector<NewEntry>& entries) const
+{
+    std::vector<Json> added;
+    std::vector<std::string> taken;
+    for (const NewEntry& one : entries) {
+        added.push_back(json_of(one));
+        if (std::ranges::find(taken, one.manifest.digest.to_string()) != taken.end()) {
+            taken.clear(); // one digest twice: not the simple case
+            break;
+        }
+        taken.push_back(one.manifest.digest.to_string());
+        if (const std::string name = annotation_of(added.back(), reference_name_annotation); !name.empty()) {
+            taken.push_back(Json(name).dump());
         }
     }
-    take_reference_name(entries, annotation_of(entry, reference_name_annotation));
-    Json others = Json::array();
-    for (const Json& known : entries) {
-        if (text_of(known, "digest") != manifest.digest.to_string()) {
-            others.push_back(known);
-        }
+    std::string text = index_text();
+    // An index of thousands of images is neither parsed nor written more often than has to be.
+    auto changed = taken.empty() ? std::nullopt : appended_index(text, added, taken);
+    if (!changed) {
+        changed = merged_index(text, entries, folder_);
     }
-    others.push_back(entry);
-    entries = std::move(others);
-    write_file_durably(folder_ / "index.json", canonical_json(index));
+    if (*changed != text) {
+        write_file_durably(folder_ / "index.json", *changed);
+    }
 }
 
 std::vector<Layout::Entry> Layout::find_all(std::string_view artifact_type) const
 {
     std::vector<Entry> found;
-    const Json index = load_index();
-    for (const Json& entry : index["manifests"]) {
+    each_index_entry(index_text(), [&](std::string_view text) {
+        if (text.find(artifact_type) == std::string_view::npos && text.find('\\') == std::string_view::npos) {
+            return;
+        }
+        const Json entry = parse_json(text, "index.json");
         const auto digest = Digest::parse(text_of(entry, "digest"));
         if (!digest || text_of(entry, "artifactType") != artifact_type) {
-            continue;
+            return;
         }
         found.push_back({*digest, {}});
         if (const auto annotations = entry.find("annotations");
@@ -212,22 +259,27 @@ std::vector<Layout::Entry> Layout::find_all(std::string_view artifact_type) cons
                 found.back().annotations.emplace(name, value.is_string() ? value.get<std::string>() : std::string());
             }
         }
-    }
+    });
     return found;
 }
 
 std::vector<Digest> Layout::find_attached(const Digest& manifest, std::string_view artifact_type) const
 {
     std::vector<Digest> found;
-    const Json index = load_index();
-    for (const Json& entry : index["manifests"]) {
+    each_index_entry(index_text(), [&](std::string_view text) {
+        // Only what has no subject, or this one; and what is written in an unusual way.
+        if (text.find(subject_annotation) != std::string_view::npos &&
+            text.find(manifest.hex()) == std::string_view::npos && text.find('\\') == std::string_view::npos) {
+            return;
+        }
+        const Json entry = parse_json(text, "index.json");
         const auto digest = Digest::parse(text_of(entry, "digest"));
         const std::string subject = annotation_of(entry, subject_annotation);
         if (!digest || text_of(entry, "artifactType") != artifact_type) {
-            continue;
+            return;
         }
         if (!subject.empty() && subject != manifest.to_string()) {
-            continue;
+            return;
         }
         try {
             if (parse_attached_oci_manifest(read_verified(*digest), artifact_type).subject.digest == manifest) {
@@ -238,7 +290,7 @@ std::vector<Digest> Layout::find_attached(const Digest& manifest, std::string_vi
                 found.push_back(*digest);
             }
         }
-    }
+    });
     return found;
 }
 

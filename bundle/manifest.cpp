@@ -46,11 +46,24 @@ Json to_json(const LaunchDefaults& launch)
             {"deprecated_on", or_null(launch.deprecated_on)}};
 }
 
+Json to_json(const LayerReference& layer)
+{
+    Json json{{"digest", layer.digest.to_string()}, {"size", layer.size.bytes()}, {"chunks", nullptr}};
+    if (layer.chunks) {
+        Json digests = Json::array();
+        for (const Digest& digest : layer.chunks->digests) {
+            digests.push_back(digest.to_string());
+        }
+        json["chunks"] = {{"size", layer.chunks->size.bytes()}, {"digests", std::move(digests)}};
+    }
+    return json;
+}
+
 Json to_json(const BlockDeviceMapping& mapping)
 {
     Json layers = Json::array();
     for (const LayerReference& layer : mapping.layers) {
-        layers.push_back({{"digest", layer.digest.to_string()}, {"size", layer.size.bytes()}});
+        layers.push_back(to_json(layer));
     }
     Json file_systems = Json::array();
     for (const FileSystem& one : mapping.file_systems) {
@@ -99,6 +112,18 @@ bool is_lower_alphanumeric(char c)
 }
 
 } // namespace
+
+std::optional<ByteSize> chunk_size_for(ByteSize layer)
+{
+    ByteSize chunk = mebibytes(64);
+    if (layer <= chunk) {
+        return std::nullopt;
+    }
+    while (chunk < largest_chunk && layer.bytes() > chunk.bytes() * most_chunks) {
+        chunk = chunk + chunk;
+    }
+    return chunk;
+}
 
 Json to_json(const Manifest& manifest)
 {

@@ -18,7 +18,20 @@
 namespace kiln::bundle
 {
 
-inline constexpr int manifest_schema = 1;
+inline constexpr int manifest_schema = 2; // what is written; 1, which had no chunks, is read as well
+
+// The parts of a large layer, so that all processors can check it at once.
+struct LayerChunks {
+    ByteSize size; // of each but the last: a power of two
+    std::vector<Digest> digests;
+    bool operator==(const LayerChunks&) const = default;
+};
+inline constexpr ByteSize smallest_chunk = mebibytes(1);
+inline constexpr ByteSize largest_chunk = gibibytes(64);
+inline constexpr std::size_t most_chunks = 1024;
+
+// The size of the chunks that a layer gets when it is published; nullopt for one that is no larger than a chunk.
+[[nodiscard]] std::optional<ByteSize> chunk_size_for(ByteSize layer);
 
 struct Software {
     std::string name;
@@ -28,7 +41,8 @@ struct Software {
 
 struct LayerReference {
     Digest digest;
-    ByteSize size; // of the blob
+    ByteSize size;                       // of the blob
+    std::optional<LayerChunks> chunks{}; // none: a small layer, or one of schema 1
 };
 
 // One file system of a volume: all of it, a partition, or a logical volume.

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <set>
 
@@ -31,7 +32,8 @@ constexpr std::size_t longest_word = 64;
 constexpr std::size_t longest_line = 256;
 constexpr std::size_t longest_text = 4'096;
 
-void require_schema(const Json& json)
+// Returns it.
+std::int64_t require_schema(const Json& json)
 {
     const auto found = json.is_object() ? json.find("schema") : json.end();
     if (found == json.end() || !found->is_number_integer()) {
@@ -43,9 +45,10 @@ void require_schema(const Json& json)
                                 manifest_schema),
                     "install a newer Kiln to use this image");
     }
-    if (*found != manifest_schema) {
+    if (*found < 1) {
         throw Error(ErrorKind::untrusted, fmt::format("manifest: schema: {} does not exist", found->dump()));
     }
+    return found->get<std::int64_t>();
 }
 
 std::string read_name(ObjectReader& reader)
@@ -94,7 +97,44 @@ FileSystem read_file_system(ObjectReader reader)
     return one;
 }
 
-BlockDeviceMapping read_mapping(ObjectReader reader)
+std::optional<LayerChunks> read_chunks(ObjectReader& layer, ByteSize length)
+{
+    if (layer.any("chunks").is_null()) {
+        return std::nullopt;
+    }
+    ObjectReader reader = layer.object("chunks");
+    LayerChunks chunks{.size = ByteSize(static_cast<std::uint64_t>(
+                           reader.integer("size", static_cast<std::int64_t>(smallest_chunk.bytes()),
+                                          static_cast<std::int64_t>(largest_chunk.bytes())))),
+                       .digests = {}};
+    if (!std::has_single_bit(chunks.size.bytes())) {
+        reader.refuse("size", "is not a power of two");
+    }
+    const Json& digests = reader.array("digests", most_chunks);
+    if (digests.size() != (length.bytes() + chunks.size.bytes() - 1) / chunks.size.bytes()) {
+        reader.refuse("digests", "are not as many as the layer has chunks of that size");
+    }
+    for (const Json& one : digests) {
+        const auto digest = one.is_string() ? Digest::parse(one.get_ref<const std::string&>()) : std::nullopt;
+        if (!digest) {
+            reader.refuse(fmt::format("digests[{}]", chunks.digests.size()), "is not a digest");
+        }
+        chunks.digests.push_back(*digest);
+    }
+    reader.finish();
+    return chunks;
+}
+
+LayerReference read_layer(ObjectReader layer, std::int64_t schema)
+{
+    Digest digest = layer.digest("digest");
+    const ByteSize size(static_cast<std::uint64_t>(layer.integer("size", 1, largest_disk)));
+    LayerReference read{std::move(digest), size, schema == 1 ? std::nullopt : read_chunks(layer, size)};
+    layer.finish();
+    return read;
+}
+
+BlockDeviceMapping read_mapping(ObjectReader reader, std::int64_t schema)
 {
     BlockDeviceMapping mapping;
     mapping.device = read_device(reader, "device");
@@ -115,11 +155,7 @@ BlockDeviceMapping read_mapping(ObjectReader reader)
     mapping.delete_on_termination = reader.boolean("delete_on_termination");
     const std::size_t count = reader.array("layers", most_layers).size();
     for (std::size_t i = 0; i < count; ++i) {
-        ObjectReader layer = reader.element("layers", i);
-        Digest digest = layer.digest("digest");
-        const std::int64_t bytes = layer.integer("size", 1, largest_disk);
-        layer.finish();
-        mapping.layers.push_back({std::move(digest), ByteSize(static_cast<std::uint64_t>(bytes))});
+        mapping.layers.push_back(read_layer(reader.element("layers", i), schema));
     }
     reader.finish();
     return mapping;
@@ -137,21 +173,24 @@ void refuse_shared_mounts(const ObjectReader& reader, const Manifest& manifest)
     }
 }
 
-void read_devices(ObjectReader& reader, Manifest& manifest)
+void read_devices(ObjectReader& reader, Manifest& manifest, std::int64_t schema)
 {
     manifest.root_device = read_device(reader, "root_device_name");
     const std::size_t count = reader.array("block_device_mappings", most_devices).size();
     std::set<std::string> seen;
-    std::map<std::string, ByteSize> layer_sizes;
+    std::map<std::string, LayerReference> known_layers;
     for (std::size_t i = 0; i < count; ++i) {
-        BlockDeviceMapping mapping = read_mapping(reader.element("block_device_mappings", i));
+        BlockDeviceMapping mapping = read_mapping(reader.element("block_device_mappings", i), schema);
         if (!seen.insert(mapping.device).second) {
             reader.refuse("block_device_mappings", "names " + mapping.device + " twice");
         }
         for (const LayerReference& layer : mapping.layers) {
-            const auto [known, added] = layer_sizes.emplace(layer.digest.hex(), layer.size);
-            if (!added && known->second != layer.size) {
+            const auto [known, added] = known_layers.emplace(layer.digest.hex(), layer);
+            if (!added && known->second.size != layer.size) {
                 reader.refuse("block_device_mappings", "gives one layer two sizes");
+            }
+            if (!added && known->second.chunks != layer.chunks) {
+                reader.refuse("block_device_mappings", "gives one layer two lists of chunks");
             }
         }
         manifest.block_devices.push_back(std::move(mapping));
@@ -257,7 +296,7 @@ bool read_launch_permissions(ObjectReader permissions)
 
 Manifest manifest_from_json(const Json& json)
 {
-    require_schema(json);
+    const std::int64_t schema = require_schema(json);
     ObjectReader reader(json, "manifest");
     static_cast<void>(reader.any("schema"));
     Manifest manifest;
@@ -267,7 +306,7 @@ Manifest manifest_from_json(const Json& json)
     manifest.architecture = read_word_of(reader, "architecture", {"x86_64", "aarch64"});
     manifest.boot_mode = read_word_of(reader, "boot_mode", {"bios", "uefi"});
     read_os(reader.object("os"), manifest);
-    read_devices(reader, manifest);
+    read_devices(reader, manifest, schema);
     manifest.launch_public = read_launch_permissions(reader.object("launch_permissions"));
     manifest.launch = read_launch(reader.object("launch"));
     read_software(reader, manifest);

@@ -90,6 +90,13 @@ public:
     // Adds a manifest to index.json, with annotations (string to string). Idempotent. An older entry
     // with the same reference name loses that name, as the OCI tools have it.
     void add_to_index(const Descriptor& manifest, std::string_view artifact_type, const Json& annotations) const;
+    // The same for several at once, in one write.
+    struct NewEntry {
+        Descriptor manifest;
+        std::string_view artifact_type;
+        Json annotations;
+    };
+    void add_to_index(const std::vector<NewEntry>& entries) const;
     // The index entries of that type, with their annotations, as strings; unverified, like all of an index.
     struct Entry {
         Digest manifest;
@@ -109,7 +116,7 @@ public:
     void sweep_abandoned() const;
 
 private:
-    [[nodiscard]] Json load_index() const;
+    [[nodiscard]] std::string index_text() const;
 
     std::filesystem::path folder_;
 };

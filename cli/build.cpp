@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kiln build RECIPE
+#include "cli/build.h"
+
 #include "builder/build.h"
 #include "builder/lock_file.h"
 #include "cli/attestations.h"
@@ -97,12 +99,12 @@ bundle::Manifest manifest_for(const recipes::Recipe& recipe, const std::string& 
     return manifest;
 }
 
-void print_image(const Context& context, const registry::Image& image, const Progress& progress, bool reused,
-                 const fs::path& lock_file)
+void print_image(const Context& context, const Built& built, const Progress& progress)
 {
+    const registry::Image& image = built.image;
     Json json = to_json(image, context.region);
-    json["reused"] = reused;
-    json["lock_file"] = lock_file.empty() ? Json() : Json(lock_file.native());
+    json["reused"] = built.reused;
+    json["lock_file"] = built.lock_file.empty() ? Json() : Json(built.lock_file.native());
     json["stages"] = Json::array();
     for (const Progress::Timing& timing : progress.timings()) {
         json["stages"].push_back({{"stage", timing.stage}, {"seconds", timing.elapsed.count()}});
@@ -110,7 +112,7 @@ void print_image(const Context& context, const registry::Image& image, const Pro
     print_result(context, json,
                  fmt::format("{}  {} {}  signed by account {}, in region {}{}\n", image.id, image.name,
                              image.version.to_string(), image.owner, context.region,
-                             reused ? " (built before from the same recipe)" : ""));
+                             built.reused ? " (built before from the same recipe)" : ""));
 }
 
 // What a built image was made of, once its signature is checked.
@@ -133,15 +135,9 @@ std::optional<registry::Image> find_built(const registry::Region& region, const 
     return !parent || (lineage && lineage->manifest == parent->manifest) ? built : std::nullopt;
 }
 
-struct Options {
-    std::string recipe;
-    std::vector<std::string> parameters; // "NAME=VALUE"
-    bool lock = false;
-    bool no_cache = false;
-    bool debug = false;
-};
+} // namespace
 
-void build(Context& context, const Options& options)
+Built build_recipe(const Context& context, const BuildCommand& options, Progress& progress)
 {
     const auto parameters = parse_parameters(options.parameters);
     RegionComponents components(context);
@@ -152,19 +148,17 @@ void build(Context& context, const Options& options)
     const auto lock = options.lock ? std::nullopt : builder::find_lock_file(lock_file);
     const std::optional<registry::Image> parent =
         find_parent(*region, recipe, lock ? &*lock : nullptr, context.trust());
-    Progress progress;
     const auto finish = [&](const registry::Image& image, bool reused) {
         if (options.lock) {
             save_lock_file(lock_of(context, *region, image), lock_file);
         }
-        print_image(context, image, progress, reused, options.lock || lock ? lock_file : fs::path());
+        return Built{image, reused, options.lock || lock ? lock_file : fs::path()};
     };
     if (const auto built = find_built(*region, recipe, parent); built && !options.no_cache) {
         if (lock) {
             require_same(*lock, lock_of(context, *region, *built));
         }
-        finish(*built, true);
-        return;
+        return finish(*built, true);
     }
     require_free_version(*region, recipe.name, recipe.version, recipe.architecture);
     const signing::Account account = signing::ensure_account(context.paths);
@@ -201,15 +195,13 @@ void build(Context& context, const Options& options)
                                  .started = started}),
                 key);
     progress.finish();
-    finish(image, false);
+    return finish(image, false);
 }
-
-} // namespace
 
 void add_build(CLI::App& app, Context& context)
 {
     CLI::App* command = app.add_subcommand("build", "Build a recipe into a signed AMI in the region");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<BuildCommand>();
     command->add_option("recipe", options->recipe, "The recipe, a TOML file (docs/recipe.md)")
         ->required()
         ->type_name("RECIPE");
@@ -218,7 +210,10 @@ void add_build(CLI::App& app, Context& context)
                       "Write RECIPE.lock.json: later builds use just these packages and inputs, or fail");
     command->add_flag("--no-cache", options->no_cache, "Make every layer anew, also those that the cache has");
     command->add_flag("--debug", options->debug, "Where a step fails, a shell in the system as it left it");
-    on_run_in_region(*command, context, [&context, options] { build(context, *options); });
+    on_run_in_region(*command, context, [&context, options] {
+        Progress progress;
+        print_image(context, build_recipe(context, *options, progress), progress);
+    });
 }
 
 } // namespace kiln::cli

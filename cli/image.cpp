@@ -3,6 +3,7 @@
 #include "cli/context.h"
 #include "cli/image_text.h"
 #include "cli/publish.h"
+#include "cli/verification.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "registry/verified_image.h"
@@ -88,6 +89,11 @@ struct ShowOptions {
     bool provenance = false;
 };
 
+struct VerifyOptions {
+    std::string image;
+    std::string verify = verify_full;
+};
+
 void show(Context& context, const ShowOptions& options)
 {
     const auto region = context.open_region();
@@ -107,12 +113,15 @@ void show(Context& context, const ShowOptions& options)
     print_result(context, json, describe(image, manifest, context.region, channels));
 }
 
-void verify_image(Context& context, const std::string& reference)
+// Reads everything by default: who asks wants to know how the disks are now. What it finds whole is noted for launches.
+void verify_image(Context& context, const VerifyOptions& options)
 {
     const auto region = context.open_region();
-    const registry::Image image = region->resolve(reference, context.trust());
+    const registry::Image image = region->resolve(options.image, context.trust());
     const signing::Account account = signing::ensure_account(context.paths);
-    const registry::Decision decision = registry::decide(*region, image, context.trust(), account.id);
+    registry::VerificationRecord record = verification_record(context);
+    const registry::Decision decision = registry::decide(*region, image, context.trust(), account.id,
+                                                         {.reading = reading_of(options.verify), .record = &record});
     Json checks = Json::array();
     std::string text;
     for (const registry::Check& check : decision.checks) {
@@ -136,12 +145,6 @@ void add_image(CLI::App& app, Context& context)
     image->require_subcommand(1);
     add_image_list(*image, context);
 
-    auto reference = std::make_shared<std::string>();
-    const auto add = [&](const char* name, const char* description, void (*action)(Context&, const std::string&)) {
-        CLI::App* command = image->add_subcommand(name, description);
-        command->add_option("image", *reference, image_reference_help)->required()->type_name("AMI");
-        on_run_in_region(*command, context, [&context, reference, action] { action(context, *reference); });
-    };
     auto options = std::make_shared<ShowOptions>();
     CLI::App* show_command = image->add_subcommand("show", "All about one AMI");
     show_command->add_option("image", options->image, image_reference_help)->required()->type_name("AMI");
@@ -152,7 +155,11 @@ void add_image(CLI::App& app, Context& context)
                    "Print how it was built (the predicate of SLSA provenance v1), once its signature is checked")
         ->excludes(sbom);
     on_run_in_region(*show_command, context, [&context, options] { show(context, *options); });
-    add("verify", "Check it as a launch does, and show each check", verify_image);
+    auto verify = std::make_shared<VerifyOptions>();
+    CLI::App* verify_command = image->add_subcommand("verify", "Check it as a launch does, and show each check");
+    verify_command->add_option("image", verify->image, image_reference_help)->required()->type_name("AMI");
+    add_verify_option(*verify_command, verify->verify);
+    on_run_in_region(*verify_command, context, [&context, verify] { verify_image(context, *verify); });
     add_image_changes(*image, context);
     add_image_history(*image, context);
     add_image_copy(*image, context);

@@ -54,16 +54,20 @@ void add_permissions(CLI::App& image, Context& context, const char* name, const 
                      registry::Change (*change_to)(registry::LaunchPermissions))
 {
     auto permissions = std::make_shared<registry::LaunchPermissions>();
-    CLI::App* command =
-        add_change(image, context, name, description, std::make_shared<std::string>(),
-                   [permissions, change_to](const registry::Image&) {
-                       if (!permissions->everyone && permissions->accounts.empty()) {
-                           throw Error(ErrorKind::usage, "there is nobody to change the launch permission for",
-                                       "name accounts with --account ID..., or say --public");
-                       }
-                       return change_to(*permissions);
-                   });
+    CLI::App* command = add_change(
+        image, context, name, description, std::make_shared<std::string>(),
+        [permissions, change_to](const registry::Image&) {
+            if (!permissions->everyone && permissions->accounts.empty() && permissions->organizations.empty()) {
+                throw Error(ErrorKind::usage, "there is nobody to change the launch permission for",
+                            "name --account ID... or --organization NAME..., or say --public");
+            }
+            return change_to(*permissions);
+        });
     command->add_option("--account", permissions->accounts, "Accounts of 12 digits each")->type_name("ID");
+    command
+        ->add_option("--organization", permissions->organizations,
+                     "Organizations, as each home's trust/organizations.json has their accounts")
+        ->type_name("NAME");
     command->add_flag("--public", permissions->everyone, "Everyone");
 }
 

@@ -2,6 +2,7 @@
 // kiln image copy: into another region of this home.
 #include "cli/context.h"
 #include "cli/publish.h"
+#include "cli/verification.h"
 #include "core/progress.h"
 #include "registry/verified_image.h"
 
@@ -27,7 +28,10 @@ void copy(Context& context, const CopyOptions& options)
     const signing::SecretKey key = context.account_key();
     Progress progress;
     progress.stage(fmt::format("verify {} {}", image.name, image.version.to_string()));
-    const registry::VerifiedImage verified = registry::verify(*source, image, trust, account.id);
+    registry::VerificationRecord record = verification_record(context);
+    const registry::VerifiedImage verified =
+        registry::verify(*source, image, trust, account.id,
+                         {.reading = registry::Reading::changed, .record = &record}); // copying reads all once more
     progress.stage(fmt::format("copy it to region {}", options.to));
     const registry::Image copied = target->copy_from(*source, verified, {.account = account.id, .key = key});
     progress.finish();

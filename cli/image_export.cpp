@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kiln image export AMI [-o FILE]
 #include "cli/context.h"
+#include "cli/verification.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/output_file.h"
@@ -53,7 +54,10 @@ void export_image(const Context& context, const ExportOptions& options)
     const signing::Account account = signing::ensure_account(context.paths);
     Progress progress(options.quiet);
     progress.stage(fmt::format("verify {} {}", image.name, image.version.to_string()));
-    const registry::VerifiedImage verified = registry::verify(*region, image, context.trust(), account.id);
+    registry::VerificationRecord record = verification_record(context);
+    const registry::VerifiedImage verified =
+        registry::verify(*region, image, context.trust(), account.id,
+                         {.reading = registry::Reading::changed, .record = &record}); // exporting reads all once more
     const ByteSize size = registry::exported_size(*region, verified);
     progress.stage(fmt::format("export {}", image.id));
     if (output) {

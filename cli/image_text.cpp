@@ -22,8 +22,10 @@ std::string permissions_of(const Json& arguments)
     if (arguments.value("public", false)) {
         parts.emplace_back("public");
     }
-    for (const Json& account : arguments.at("accounts")) {
-        parts.push_back(account.get<std::string>());
+    for (const char* key : {"accounts", "organizations"}) {
+        for (const Json& name : arguments.value(key, Json::array())) {
+            parts.push_back(name.get<std::string>());
+        }
     }
     return join(parts, ", ");
 }
@@ -35,9 +37,13 @@ std::string launch_permission(const registry::Image& image)
     if (image.launch_public) {
         return "public";
     }
-    return image.launch_accounts.empty()
-               ? "account " + image.holder
-               : fmt::format("accounts {}, {}", image.holder, join(image.launch_accounts, ", "));
+    std::string text = image.launch_accounts.empty()
+                           ? fmt::format("account {}", image.holder)
+                           : fmt::format("accounts {}, {}", image.holder, join(image.launch_accounts, ", "));
+    if (!image.launch_organizations.empty()) {
+        text += fmt::format(", members of {}", join(image.launch_organizations, ", "));
+    }
+    return text;
 }
 
 std::string lifecycle_line(const registry::Image& image)

@@ -22,10 +22,14 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
     const signing::Account account = signing::ensure_account(context.paths);
 
     progress.stage(fmt::format("verify {} {}", image.name, image.version.to_string()));
+    registry::VerificationRecord record = verification_record(context);
     const registry::VerifiedImage verified = [&] {
         try {
-            return registry::verify(*region, image, context.trust(), account.id,
-                                    options.allow_unsigned ? registry::Unsigned::allow : registry::Unsigned::refuse);
+            return registry::verify(
+                *region, image, context.trust(), account.id,
+                {.unsigned_images = options.allow_unsigned ? registry::Unsigned::allow : registry::Unsigned::refuse,
+                 .reading = reading_of(options.verify),
+                 .record = &record});
         } catch (const Error& error) {
             note_refusal(*region, image, account.id, "launch", error);
             throw;

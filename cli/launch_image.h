@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/context.h"
+#include "cli/verification.h"
 #include "core/progress.h"
 #include "launcher/instance.h"
 #include "launcher/volume_sizes.h"
@@ -21,6 +22,7 @@ struct LaunchOptions {
     std::optional<std::string> user_data{};
     launcher::MetadataOptions metadata{};
     bool allow_unsigned = false;
+    std::string verify = verify_changed;
 };
 
 // The option of that name, which both commands have.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/parent_image.h"
 
-#include "registry/verified_image.h"
+#include "cli/verification.h"
 
 #include <algorithm>
 
@@ -31,7 +31,9 @@ builder::ParentImage verify_parent(const Context& context, const registry::Regio
                                    const registry::Image& parent)
 {
     const signing::Account account = signing::ensure_account(context.paths);
-    const registry::VerifiedImage verified = registry::verify(region, parent, context.trust(), account.id);
+    registry::VerificationRecord record = verification_record(context);
+    const registry::VerifiedImage verified = registry::verify(
+        region, parent, context.trust(), account.id, {.reading = registry::Reading::changed, .record = &record});
     builder::ParentImage image{.manifest = parent.manifest, .volumes = {}};
     for (const bundle::BlockDeviceMapping& mapping : verified.manifest().block_devices) {
         image.volumes.push_back(

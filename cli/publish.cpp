@@ -31,10 +31,8 @@ bundle::BlockDeviceMapping mapping_of(const builder::Volume& volume)
     return mapping;
 }
 
-} // namespace
-
-registry::Image publish(registry::Region& region, bundle::Manifest manifest, const builder::DiskSet& disks,
-                        const std::vector<registry::Attachment>& attachments, const signing::SecretKey& key)
+// Into the manifest what the disks tell; returns the layers that go on top of what it has.
+std::vector<registry::NewLayer> fill_in(bundle::Manifest& manifest, const builder::DiskSet& disks)
 {
     manifest.created = iso_now();
     manifest.os_distribution = disks.software.os.distribution;
@@ -58,7 +56,23 @@ registry::Image publish(registry::Region& region, bundle::Manifest manifest, con
             layers.push_back({volume.device, layer.file, layer.digest});
         }
     }
+    return layers;
+}
+
+} // namespace
+
+registry::Image publish(registry::Region& region, bundle::Manifest manifest, const builder::DiskSet& disks,
+                        const std::vector<registry::Attachment>& attachments, const signing::SecretKey& key)
+{
+    const auto layers = fill_in(manifest, disks);
     return region.publish(std::move(manifest), layers, key, attachments);
+}
+
+registry::Image publish_next_patch(registry::Region& region, bundle::Manifest manifest, const builder::DiskSet& disks,
+                                   const registry::Region::AttachmentsOf& attachments, const signing::SecretKey& key)
+{
+    const auto layers = fill_in(manifest, disks);
+    return region.publish_next_patch(std::move(manifest), layers, key, attachments);
 }
 
 void require_free_version(const registry::Region& region, const std::string& name, const SemanticVersion& version,
@@ -86,6 +100,7 @@ Json to_json(const registry::Image& image, const std::string& region)
             {"state", registry::name_of(image.state)},
             {"public", image.launch_public},
             {"launch_accounts", image.launch_accounts},
+            {"launch_organizations", image.launch_organizations},
             {"deprecated_at", image.deprecated_at ? Json(*image.deprecated_at) : Json()},
             {"holder", image.holder},
             {"created", image.created},

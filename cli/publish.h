@@ -14,6 +14,9 @@ namespace kiln::cli
 // mapping for a device, its layers are the parent's and the disk's layer goes on top of them.
 registry::Image publish(registry::Region& region, bundle::Manifest manifest, const builder::DiskSet& disks,
                         const std::vector<registry::Attachment>& attachments, const signing::SecretKey& key);
+// The same with the next free patch as its version: Region::publish_next_patch.
+registry::Image publish_next_patch(registry::Region& region, bundle::Manifest manifest, const builder::DiskSet& disks,
+                                   const registry::Region::AttachmentsOf& attachments, const signing::SecretKey& key);
 
 // Throws Error{conflict} when name and version are taken, before any long work.
 void require_free_version(const registry::Region& region, const std::string& name, const SemanticVersion& version,

@@ -3,6 +3,7 @@
 #include "cli/context.h"
 #include "cli/instance_text.h"
 #include "cli/launch_image.h"
+#include "cli/quick_start.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -24,6 +25,8 @@ struct RunOptions {
     launcher::MetadataOptions metadata;
     std::string name;
     bool allow_unsigned = false;
+    std::string verify = verify_changed;
+    bool yes = false;
     bool wait = false;
     bool quiet = false;
 };
@@ -53,6 +56,7 @@ std::optional<std::string> read_user_data(const std::string& file)
 void run_image(Context& context, const RunOptions& options)
 {
     Progress progress(options.quiet);
+    build_on_first_use(context, options.image, options.yes, progress);
     launcher::Instance instance =
         launch_image(context, options.image,
                      {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
@@ -60,7 +64,8 @@ void run_image(Context& context, const RunOptions& options)
                       .volumes = parse_volumes(options.volumes),
                       .user_data = read_user_data(options.user_data),
                       .metadata = options.metadata,
-                      .allow_unsigned = options.allow_unsigned},
+                      .allow_unsigned = options.allow_unsigned,
+                      .verify = options.verify},
                      progress);
     if (options.wait) {
         progress.stage("wait until the guest is ready");
@@ -105,6 +110,9 @@ void add_run(CLI::App& app, Context& context)
     command->add_option("--name", options->name, "A name for the instance, to use instead of its id")
         ->type_name("NAME");
     add_allow_unsigned(*command, options->allow_unsigned);
+    add_verify_option(*command, options->verify);
+    command->add_flag("-y,--yes", options->yes,
+                      "Build it first without asking, where it is a recipe of Kiln's library");
     command->add_flag("--wait", options->wait, "Return when the guest says that it is up");
     command->add_flag("-q,--quiet", options->quiet, "Print just the instance's id");
     on_run_in_region(*command, context, [&context, options] { run_image(context, *options); });

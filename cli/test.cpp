@@ -25,6 +25,7 @@ struct TestOptions {
     std::string type;
     std::string junit;
     bool allow_unsigned = false;
+    std::string verify = verify_changed;
 };
 
 // Ends the instance when the test is over, failed or interrupted.
@@ -109,7 +110,8 @@ void test(Context& context, const TestOptions& options)
     TestInstance instance(context.paths,
                           launch_image(context, image.id,
                                        {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
-                                        .allow_unsigned = options.allow_unsigned},
+                                        .allow_unsigned = options.allow_unsigned,
+                                        .verify = options.verify},
                                        progress));
     progress.stage("boot");
     std::vector<launcher::TestResult> results = {boot(context, instance.get())};
@@ -155,6 +157,7 @@ void add_test(CLI::App& app, Context& context)
     command->add_option("--type", options->type, "Instance type (default: the AMI's, else t3.small)")
         ->type_name("TYPE");
     add_allow_unsigned(*command, options->allow_unsigned);
+    add_verify_option(*command, options->verify);
     command->add_option("--junit", options->junit, "Write the results as JUnit XML to this file")->type_name("FILE");
     on_run_in_region(*command, context, [&context, options] { test(context, *options); });
 }

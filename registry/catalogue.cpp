@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "core/timestamp.h"
 #include "registry/catalogue_schema.h"
+#include "registry/organizations.h"
 #include "signing/trust_store.h"
 
 #include <fmt/format.h>
@@ -24,8 +25,8 @@ namespace
 // The columns in the order of image_of().
 #define KILN_SELECT_IMAGES                                                                                             \
     "SELECT id, name, major, minor, patch, architecture, description, owner, manifest, created, state, "               \
-    "launch_public, virtual_size, stored_size, recipe, holder, launch_accounts, deprecated_at, last_event FROM "       \
-    "images "
+    "launch_public, virtual_size, stored_size, recipe, holder, launch_accounts, deprecated_at, last_event, "           \
+    "launch_organizations FROM images "
 
 #define KILN_NEWEST_FIRST "ORDER BY created DESC, major DESC, minor DESC, patch DESC, name, id"
 
@@ -78,6 +79,19 @@ public:
                 std::ranges::adjacent_find(accounts, std::greater_equal<>()) == accounts.end());
         return accounts;
     }
+    [[nodiscard]] std::vector<std::string> organizations(int column) const
+    {
+        std::vector<std::string> names;
+        const std::string text = row_.text(column);
+        for (std::size_t at = 0; at < text.size();) {
+            const std::size_t end = std::min(text.find(' ', at), text.size());
+            names.push_back(text.substr(at, end - at));
+            require(is_organization_name(names.back()));
+            at = end + 1;
+        }
+        require(join(names, " ") == text && std::ranges::adjacent_find(names, std::greater_equal<>()) == names.end());
+        return names;
+    }
     static void require(bool holds)
     {
         if (!holds) {
@@ -109,7 +123,8 @@ Image image_of(const Statement& row)
                 .holder = row.text(15),
                 .launch_accounts = reader.accounts(16),
                 .deprecated_at = std::nullopt,
-                .last_event = row.integer(18)};
+                .last_event = row.integer(18),
+                .launch_organizations = reader.organizations(19)};
     if (!row.is_null(14)) {
         image.recipe = reader.digest(14);
     }
@@ -149,14 +164,19 @@ class Changeable
 {
 public:
     struct Places {
-        int state, launch_public, accounts, deprecated_at, event;
+        int state, launch_public, accounts, deprecated_at, event, organizations;
     };
-    explicit Changeable(const Image& image) : image_(image), accounts_(join(image.launch_accounts, " ")) {}
+    explicit Changeable(const Image& image)
+        : image_(image), accounts_(join(image.launch_accounts, " ")),
+          organizations_(join(image.launch_organizations, " "))
+    {
+    }
     void bind(Statement& statement, const Places& places) const
     {
         statement.bind(places.state, name_of(stored_state(image_.state)))
             .bind(places.launch_public, std::int64_t{image_.launch_public ? 1 : 0})
             .bind(places.accounts, accounts_)
+            .bind(places.organizations, organizations_)
             .bind(places.event, image_.last_event);
         bind_or_null(statement, places.deprecated_at, image_.deprecated_at ? &*image_.deprecated_at : nullptr);
     }
@@ -164,6 +184,7 @@ public:
 private:
     const Image& image_;
     std::string accounts_;
+    std::string organizations_;
 };
 
 std::optional<Image> first_row(Statement& statement)
@@ -210,8 +231,8 @@ void Catalogue::insert(const Image& image, const StoredEvent& event) const
     Transaction transaction(database_);
     Statement statement(database_, "INSERT INTO images (id, name, major, minor, patch, architecture, description, "
                                    "owner, manifest, created, state, launch_public, virtual_size, stored_size, recipe, "
-                                   "holder, launch_accounts, deprecated_at, last_event) "
-                                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                                   "holder, launch_accounts, deprecated_at, last_event, launch_organizations) "
+                                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     const std::string manifest = image.manifest.to_string();
     const std::string recipe = image.recipe ? image.recipe->to_string() : std::string();
     statement.bind(1, image.id)
@@ -229,8 +250,11 @@ void Catalogue::insert(const Image& image, const StoredEvent& event) const
         .bind(16, image.holder);
     bind_or_null(statement, 15, image.recipe ? &recipe : nullptr);
     const Changeable changeable(image);
-    changeable.bind(statement, {.state = 11, .launch_public = 12, .accounts = 17, .deprecated_at = 18, .event = 19});
+    changeable.bind(
+        statement,
+        {.state = 11, .launch_public = 12, .accounts = 17, .deprecated_at = 18, .event = 19, .organizations = 20});
     statement.step();
+    insert_facts(image);
     append(event);
     transaction.commit();
 }
@@ -239,10 +263,11 @@ void Catalogue::update(const Image& image, const StoredEvent& event, const std::
 {
     Transaction transaction(database_);
     Statement statement(database_, "UPDATE images SET state = ?, launch_public = ?, launch_accounts = ?, "
-                                   "deprecated_at = ?, last_event = ? WHERE id = ?");
+                                   "deprecated_at = ?, last_event = ?, launch_organizations = ? WHERE id = ?");
     const Changeable changeable(image);
-    changeable.bind(statement, {.state = 1, .launch_public = 2, .accounts = 3, .deprecated_at = 4, .event = 5});
-    statement.bind(6, image.id).step();
+    changeable.bind(
+        statement, {.state = 1, .launch_public = 2, .accounts = 3, .deprecated_at = 4, .event = 5, .organizations = 6});
+    statement.bind(7, image.id).step();
     append(event);
     if (channel && channel->leave) {
         Statement leave(database_, "DELETE FROM channels WHERE name = ? AND channel = ? AND image = ?");
@@ -258,6 +283,52 @@ std::vector<Image> Catalogue::images() const
 {
     Statement statement(database_, KILN_SELECT_IMAGES "WHERE state <> 'deregistered' " KILN_NEWEST_FIRST);
     return all_rows(statement);
+}
+
+std::vector<Image> Catalogue::images(const ImageQuery& query) const
+{
+    const SqlCondition condition = condition_of(query);
+    Statement statement(database_, fmt::format(KILN_SELECT_IMAGES "WHERE {} " KILN_NEWEST_FIRST, condition.sql));
+    for (std::size_t i = 0; i < condition.values.size(); ++i) {
+        statement.bind(static_cast<int>(i) + 1, condition.values[i]);
+    }
+    return all_rows(statement);
+}
+
+std::optional<std::uint32_t> Catalogue::highest_patch(std::string_view name, std::uint32_t major, std::uint32_t minor,
+                                                      std::string_view architecture) const
+{
+    Statement statement(database_, "SELECT max(patch) FROM images WHERE name = ? AND major = ? AND minor = ? AND "
+                                   "architecture = ?");
+    statement.bind(1, name).bind(2, std::int64_t{major}).bind(3, std::int64_t{minor}).bind(4, architecture);
+    if (!statement.step() || statement.is_null(0)) {
+        return std::nullopt;
+    }
+    return RowReader(statement).number(0);
+}
+
+std::vector<Image> Catalogue::without_facts() const
+{
+    Statement statement(database_, KILN_SELECT_IMAGES
+                        "WHERE NOT EXISTS (SELECT 1 FROM facts WHERE image = images.id AND key = 'source')");
+    return all_rows(statement);
+}
+
+void Catalogue::add_facts(const std::vector<Image>& images) const
+{
+    Transaction transaction(database_);
+    for (const Image& image : images) {
+        insert_facts(image);
+    }
+    transaction.commit();
+}
+
+void Catalogue::insert_facts(const Image& image) const
+{
+    for (const auto& [key, value] : image.facts) {
+        Statement statement(database_, "INSERT OR REPLACE INTO facts (image, key, value) VALUES (?, ?, ?)");
+        statement.bind(1, image.id).bind(2, key).bind(3, value).step();
+    }
 }
 
 std::vector<Image> Catalogue::all_images() const

@@ -51,8 +51,14 @@ public:
     // All but the deregistered ones.
     [[nodiscard]] std::vector<Image> images() const;                            // newest first
     [[nodiscard]] std::vector<Image> images_named(std::string_view name) const; // highest version first
+    [[nodiscard]] std::vector<Image> images(const ImageQuery& query) const;     // newest first
     // Also deregistered ones.
     [[nodiscard]] std::vector<Image> all_images() const;
+    [[nodiscard]] std::optional<std::uint32_t> highest_patch(std::string_view name, std::uint32_t major,
+                                                             std::uint32_t minor, std::string_view architecture) const;
+    // Images that were registered before there were facts; and theirs.
+    [[nodiscard]] std::vector<Image> without_facts() const;
+    void add_facts(const std::vector<Image>& images) const;
     [[nodiscard]] std::optional<Image> find_id(std::string_view id) const;
     [[nodiscard]] std::optional<Image> find(std::string_view name, const SemanticVersion& version,
                                             std::string_view architecture) const;
@@ -77,6 +83,7 @@ public:
 
 private:
     void append(const StoredEvent& event) const;
+    void insert_facts(const Image& image) const;
 
     Database database_;
 };

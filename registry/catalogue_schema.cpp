@@ -10,7 +10,7 @@ namespace kiln::registry
 namespace
 {
 
-constexpr std::int64_t catalogue_version = 2;
+constexpr std::int64_t catalogue_version = 3;
 constexpr std::int64_t application_id = 0x4b494c4e; // "KILN"
 
 constexpr const char* create_tables = R"(
@@ -34,6 +34,7 @@ constexpr const char* create_tables = R"(
         launch_accounts TEXT    NOT NULL,
         deprecated_at   TEXT,
         last_event      INTEGER NOT NULL,
+        launch_organizations TEXT NOT NULL DEFAULT '',
         UNIQUE (name, major, minor, patch, architecture)
     ) STRICT;
     CREATE TABLE events (
@@ -49,8 +50,14 @@ constexpr const char* create_tables = R"(
         event   INTEGER NOT NULL,
         PRIMARY KEY (name, channel)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE facts (
+        image TEXT NOT NULL,
+        key   TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (image, key)
+    ) STRICT, WITHOUT ROWID;
     PRAGMA application_id = 1263094862;
-    PRAGMA user_version = 2;
+    PRAGMA user_version = 3;
 )";
 static_assert(application_id == 1263094862);
 
@@ -60,8 +67,20 @@ constexpr const char* set_version_1_aside = "ALTER TABLE images RENAME TO images
 constexpr const char* copy_version_1 = R"(
     INSERT INTO images SELECT id, name, major, minor, patch, architecture, description, owner, manifest, created,
         CASE state WHEN 'deprecated' THEN 'available' ELSE state END, launch_public, virtual_size, stored_size, recipe,
-        owner, '', NULL, 0 FROM images_1;
+        owner, '', NULL, 0, '' FROM images_1;
     DROP TABLE images_1;
+)";
+// Version 2 knew no organizations, and has nothing in `facts`: that comes from the manifests when it is first asked
+// for.
+constexpr const char* from_version_2 = R"(
+    ALTER TABLE images ADD COLUMN launch_organizations TEXT NOT NULL DEFAULT '';
+    CREATE TABLE facts (
+        image TEXT NOT NULL,
+        key   TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (image, key)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 3;
 )";
 
 std::int64_t pragma(const Database& database, std::string_view sql)
@@ -102,7 +121,9 @@ void bring_up_to_date(const Database& database, const std::filesystem::path& fil
     }
     if (version < catalogue_version) {
         Transaction transaction(database);
-        if (version_of(database) < catalogue_version) { // else another process was first
+        if (version_of(database) == 2) { // another process may have been first
+            database.execute(from_version_2);
+        } else if (version_of(database) < catalogue_version) {
             database.execute(set_version_1_aside);
             database.execute(create_tables);
             database.execute(copy_version_1);

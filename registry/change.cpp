@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/names.h"
 #include "core/text.h"
+#include "registry/organizations.h"
 #include "signing/trust_store.h"
 
 #include <fmt/format.h>
@@ -16,6 +17,12 @@ namespace kiln::registry
 namespace
 {
 
+void sort_once(std::vector<std::string>& names)
+{
+    std::ranges::sort(names);
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+}
+
 Change permissions_change(std::string_view action, LaunchPermissions permissions)
 {
     std::vector<std::string>& accounts = permissions.accounts;
@@ -25,9 +32,20 @@ Change permissions_change(std::string_view action, LaunchPermissions permissions
                         "an account has 12 digits");
         }
     }
-    std::ranges::sort(accounts);
-    accounts.erase(std::unique(accounts.begin(), accounts.end()), accounts.end());
-    return {std::string(action), {{"public", permissions.everyone}, {"accounts", accounts}}};
+    for (const std::string& name : permissions.organizations) {
+        if (!is_organization_name(name)) {
+            throw Error(ErrorKind::usage,
+                        fmt::format("\"{}\" is not an organization", printable(name.substr(0, 200), false)),
+                        "an organization has 1 to 63 lower-case letters, digits and inner -, a letter first");
+        }
+    }
+    sort_once(accounts);
+    sort_once(permissions.organizations);
+    Change change{std::string(action), {{"public", permissions.everyone}, {"accounts", accounts}}};
+    if (!permissions.organizations.empty()) { // else as Kilns that know no organizations read it
+        change.arguments["organizations"] = permissions.organizations;
+    }
+    return change;
 }
 
 Change channel_change(const std::string& image_name, const std::string& channel, bool leave)

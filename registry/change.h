@@ -34,6 +34,7 @@ struct Change {
 struct LaunchPermissions {
     bool everyone = false;
     std::vector<std::string> accounts{};
+    std::vector<std::string> organizations{};
 };
 
 // Each throws Error{usage} for what is malformed.

@@ -3,6 +3,7 @@
 
 #include "core/text.h"
 #include "registry/layer_inspection.h"
+#include "registry/organizations.h"
 #include "registry/policy.h"
 #include "signing/dsse.h"
 
@@ -362,18 +363,31 @@ void Examination::check_launch_permission()
     if (!explained_) {
         return fail(name, std::string(not_reached));
     }
-    if (!may_launch(image_, calling_account_)) {
-        return fail(name,
-                    fmt::format("account {} may not launch it: it is private to account {}{}",
-                                calling_account_.empty() ? "(none)" : printable(calling_account_, false), image_.holder,
-                                image_.launch_accounts.empty() ? "" : " and others"),
-                    ErrorKind::permission_denied, "ask its owner to make it public or to share it");
+    std::vector<std::string> organizations;
+    try {
+        organizations =
+            image_.launch_organizations.empty() ? organizations : organizations_of(trust_.folder(), calling_account_);
+    } catch (const Error& error) {
+        return fail(name, error.what(), error.kind(), error.hint());
+    }
+    if (!may_launch(image_, calling_account_, organizations)) {
+        return fail(
+            name,
+            fmt::format("account {} may not launch it: it is private to account {}{}",
+                        calling_account_.empty() ? "(none)" : printable(calling_account_, false), image_.holder,
+                        image_.launch_accounts.empty() && image_.launch_organizations.empty() ? "" : " and others"),
+            ErrorKind::permission_denied, "ask its owner to make it public or to share it");
     }
     if (image_.launch_public) {
         return pass(name, "public");
     }
-    pass(name, calling_account_ == image_.holder ? fmt::format("account {} owns it", calling_account_)
-                                                 : fmt::format("shared with account {}", calling_account_));
+    if (calling_account_ == image_.holder) {
+        return pass(name, fmt::format("account {} owns it", calling_account_));
+    }
+    const bool by_name = may_launch(image_, calling_account_);
+    pass(name, by_name ? fmt::format("shared with account {}", calling_account_)
+                       : fmt::format("shared with an organization of account {}: {}", calling_account_,
+                                     join(organizations, ", ")));
 }
 
 void Examination::check_layers()
@@ -385,16 +399,17 @@ void Examination::check_layers()
     for (const auto& mapping : manifest_->block_devices) {
         layers.insert(layers.end(), mapping.layers.begin(), mapping.layers.end());
     }
-    const auto faults = inspect_layers(layout_, layers);
+    const auto findings = inspect_layers(layout_, layers, reading_, record_);
     for (const auto& mapping : manifest_->block_devices) {
         for (std::size_t i = 0; i < mapping.layers.size(); ++i) {
             const auto& layer = mapping.layers[i];
             const std::string name = fmt::format("disk {} layer {}", mapping.device, i + 1);
-            const std::string detail = fmt::format("{}, {}", layer.digest.to_string(), to_string(layer.size));
-            if (const auto& fault = faults.at(layer.digest.hex())) {
-                fail(name, fmt::format("{}: {}", layer.digest.to_string(), *fault));
+            const LayerFinding& finding = findings.at(layer.digest.hex());
+            if (finding.fault) {
+                fail(name, fmt::format("{}: {}", layer.digest.to_string(), *finding.fault));
             } else {
-                pass(name, detail);
+                pass(name, fmt::format("{}, {}{}", layer.digest.to_string(), to_string(layer.size),
+                                       finding.unread ? ", unchanged since it was last read" : ""));
             }
         }
     }

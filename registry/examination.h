@@ -33,6 +33,12 @@ public:
 
     // Lets an image through that no trusted key signed; see Unsigned::allow.
     void allow_unsigned() { allow_unsigned_ = true; }
+    // Reads all, and no record is kept, unless this says otherwise.
+    void read_layers(Reading reading, VerificationRecord* record)
+    {
+        reading_ = reading;
+        record_ = record;
+    }
 
     // With Failure::throws, throws for the first check that fails.
     void run();
@@ -81,6 +87,8 @@ private:
     const signing::TrustStore& trust_;
     std::string calling_account_;
     Failure failure_;
+    Reading reading_ = Reading::all;
+    VerificationRecord* record_ = nullptr;
 
     std::vector<Check> checks_;
     std::string oci_bytes_;

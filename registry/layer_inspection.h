@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads layer blobs whole and compares them with what the manifest says, several at once; a signer's layer
-// may name no other file either. Private to registry/.
+// Reads layer blobs whole and compares them with what the manifest says, on all processors; a signer's layer may name
+// no other file either. Private to registry/.
 #pragma once
 
 #include "bundle/manifest.h"
 #include "bundle/oci.h"
+#include "registry/verified_image.h"
 
 #include <map>
 #include <optional>
@@ -14,9 +15,15 @@
 namespace kiln::registry
 {
 
-// By the digest's hex digits: what is wrong with the blob, or nullopt when it is whole. Each blob is
-// read once; at most as many threads as the machine has processors.
-[[nodiscard]] std::map<std::string, std::optional<std::string>>
-inspect_layers(const bundle::Layout& layout, const std::vector<bundle::LayerReference>& layers);
+struct LayerFinding {
+    std::optional<std::string> fault; // what is wrong with the blob; none when it is whole
+    bool unread = false;              // the record says that it was whole, and it is unchanged since
+};
+
+// By the digest's hex digits. Each blob is read at most once. `record`, when not null, is told of what was whole, and
+// is asked first when `reading` says so.
+[[nodiscard]] std::map<std::string, LayerFinding> inspect_layers(const bundle::Layout& layout,
+                                                                 const std::vector<bundle::LayerReference>& layers,
+                                                                 Reading reading, VerificationRecord* record);
 
 } // namespace kiln::registry

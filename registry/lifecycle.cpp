@@ -6,6 +6,7 @@
 #include "core/names.h"
 #include "core/random.h"
 #include "core/text.h"
+#include "registry/organizations.h"
 
 #include <fmt/format.h>
 
@@ -50,6 +51,29 @@ std::vector<std::string> accounts_of(const Json& arguments)
     return accounts;
 }
 
+// Those that an event names; one without the argument is what Kilns before organizations wrote.
+std::vector<std::string> organizations_of(const Json& arguments)
+{
+    const auto found = arguments.find("organizations");
+    if (found == arguments.end()) {
+        return {};
+    }
+    std::vector<std::string> names;
+    if (!found->is_array() || found->empty() || found->size() > most_launch_organizations) {
+        refuse("its list of organizations is not one");
+    }
+    for (const Json& name : *found) {
+        if (!name.is_string() || !is_organization_name(name.get_ref<const std::string&>())) {
+            refuse("its list of organizations holds something else");
+        }
+        names.push_back(name.get<std::string>());
+    }
+    if (std::ranges::adjacent_find(names, std::ranges::greater_equal()) != names.end()) {
+        refuse("its list of organizations is not sorted, or has one twice");
+    }
+    return names;
+}
+
 std::optional<std::string> time_or_null(const Json& arguments, std::string_view key)
 {
     if (member(arguments, key, what).is_null()) {
@@ -67,6 +91,7 @@ void make_private(Image& image)
 {
     image.launch_public = false;
     image.launch_accounts.clear();
+    image.launch_organizations.clear();
     image.deprecated_at.reset();
 }
 
@@ -88,6 +113,12 @@ void apply_share(Image& image, const Json& arguments)
         refuse(fmt::format("it would be shared with more than {} accounts", most_launch_accounts));
     }
     image.launch_accounts = std::move(all);
+    std::vector<std::string> organizations;
+    std::ranges::set_union(image.launch_organizations, organizations_of(arguments), std::back_inserter(organizations));
+    if (organizations.size() > most_launch_organizations) {
+        refuse(fmt::format("it would be shared with more than {} organizations", most_launch_organizations));
+    }
+    image.launch_organizations = std::move(organizations);
 }
 
 void apply_unshare(Image& image, const Json& arguments)
@@ -96,6 +127,10 @@ void apply_unshare(Image& image, const Json& arguments)
     std::vector<std::string> rest;
     std::ranges::set_difference(image.launch_accounts, accounts_of(arguments), std::back_inserter(rest));
     image.launch_accounts = std::move(rest);
+    std::vector<std::string> organizations;
+    std::ranges::set_difference(image.launch_organizations, organizations_of(arguments),
+                                std::back_inserter(organizations));
+    image.launch_organizations = std::move(organizations);
 }
 
 void check_channel(const Image& image, const Json& arguments)
@@ -120,6 +155,7 @@ struct Rule {
     std::string_view action;
     std::size_t arguments; // how many: one more could be a condition that this version would not honour
     void (*apply)(Image&, const Json&);
+    std::string_view optional{}; // one more that it may have; apply() refuses one without a meaning
 };
 
 constexpr std::array rules{
@@ -135,8 +171,8 @@ constexpr std::array rules{
              check_registration(image, arguments);
              make_private(image);
          }},
-    Rule{action::share, 2, apply_share},
-    Rule{action::unshare, 2, apply_unshare},
+    Rule{action::share, 2, apply_share, "organizations"},
+    Rule{action::unshare, 2, apply_unshare, "organizations"},
     Rule{action::deprecate, 1,
          [](Image& image, const Json& arguments) { image.deprecated_at = time_or_null(arguments, "at"); }},
     Rule{action::disable, 0, [](Image& image, const Json&) { image.state = ImageState::disabled; }},
@@ -163,7 +199,8 @@ void apply_rule(Image& image, const signing::Event& event)
                            printable(event.action.substr(0, 100), false)),
                "install a newer Kiln");
     }
-    if (event.arguments.size() != rule->arguments) {
+    const bool one_more = !rule->optional.empty() && event.arguments.contains(rule->optional);
+    if (event.arguments.size() != rule->arguments + (one_more ? 1 : 0)) {
         refuse("its arguments are others than this version of Kiln knows", "install a newer Kiln");
     }
     if (image.state == ImageState::deregistered) {
@@ -188,6 +225,17 @@ void start_lifecycle(Image& image, const bundle::Manifest& manifest)
     image.deprecated_at =
         manifest.launch.deprecated_on ? std::optional(begin_of(*manifest.launch.deprecated_on)) : std::nullopt;
     image.last_event = 0;
+    image.launch_organizations.clear(); // a manifest names none
+    image.facts = facts_of(manifest);
+}
+
+std::map<std::string, std::string> facts_of(const bundle::Manifest& manifest)
+{
+    std::map<std::string, std::string> facts{{"source", manifest.source.kind}, {"os", manifest.os_distribution}};
+    for (const auto& [key, value] : manifest.tags) {
+        facts.emplace(fmt::format("tag:{}", key), value);
+    }
+    return facts;
 }
 
 Json publish_arguments(const Image& image)
@@ -254,15 +302,19 @@ std::vector<std::string> unexplained(const Image& row, const Image& explained)
     compare("holder", row.holder, explained.holder);
     if (row.last_event != 0) { // an image of an older Kiln has these two in its manifest only
         compare("accounts", join(row.launch_accounts, " "), join(explained.launch_accounts, " "));
+        compare("organizations", join(row.launch_organizations, " "), join(explained.launch_organizations, " "));
         compare("deprecation", row.deprecated_at.value_or("never"), explained.deprecated_at.value_or("never"));
     }
     return differences;
 }
 
-bool may_launch(const Image& image, std::string_view account)
+bool may_launch(const Image& image, std::string_view account, const std::vector<std::string>& organizations)
 {
     return image.launch_public || account == image.holder ||
-           std::ranges::binary_search(image.launch_accounts, account, std::less<>());
+           std::ranges::binary_search(image.launch_accounts, account, std::less<>()) ||
+           std::ranges::any_of(organizations, [&](const std::string& name) {
+               return std::ranges::binary_search(image.launch_organizations, name);
+           });
 }
 
 } // namespace kiln::registry

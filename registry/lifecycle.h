@@ -9,6 +9,7 @@
 #include "registry/region.h"
 #include "signing/event.h"
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -25,9 +26,13 @@ inline constexpr std::string_view import_bundle = "import";
 
 // EC2 has no such limit; the manifest's list has the same.
 inline constexpr std::size_t most_launch_accounts = 1000;
+inline constexpr std::size_t most_launch_organizations = 100;
 
 // A new image's lifecycle before its first event: what its signed manifest says.
 void start_lifecycle(Image& image, const bundle::Manifest& manifest);
+
+// What lists can be filtered by and only the manifest has: Image::facts.
+[[nodiscard]] std::map<std::string, std::string> facts_of(const bundle::Manifest& manifest);
 
 // The arguments of the events that register an image. A copy belongs to whoever made it, and is private at first.
 [[nodiscard]] Json publish_arguments(const Image& image);

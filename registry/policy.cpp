@@ -24,6 +24,8 @@ constexpr ByteSize largest_policy = mebibytes(1);
 constexpr std::size_t most_rules = 1000;
 constexpr std::size_t most_entries = 1000;
 constexpr std::int64_t largest_threshold = 16;
+constexpr std::size_t longest_name = 128;
+constexpr std::size_t longest_text = 4096;
 
 // An image's name, the beginning of one and "*", or "*".
 bool is_pattern(std::string_view text)
@@ -78,6 +80,67 @@ PolicyRule read_rule(bundle::ObjectReader reader)
     return rule;
 }
 
+std::string read_url(bundle::ObjectReader& reader)
+{
+    std::string url = reader.has("url") ? reader.string("url", longest_text) : std::string();
+    if (!url.empty() && !url.starts_with("https://")) {
+        reader.refuse("url", "does not begin with https://");
+    }
+    return url;
+}
+
+Product read_product(bundle::ObjectReader reader)
+{
+    Product product{.names =
+                        read_list(reader, "names", is_pattern, "an image's name, or the beginning of one and \"*\""),
+                    .title = reader.string("title", longest_name)};
+    if (reader.has("description")) {
+        product.description = reader.string("description", longest_text, bundle::Lines::many);
+    }
+    product.url = read_url(reader);
+    reader.finish();
+    return product;
+}
+
+Publisher read_publisher(bundle::ObjectReader reader)
+{
+    Publisher publisher{.account = reader.string("account", longest_name),
+                        .name = reader.string("name", longest_name),
+                        .verified = reader.boolean("verified"),
+                        .url = read_url(reader)};
+    if (!signing::is_account_id(publisher.account)) {
+        reader.refuse("account", "is not an account of 12 digits");
+    }
+    if (publisher.name.empty()) {
+        reader.refuse("name", "is empty");
+    }
+    const std::size_t count = reader.has("products") ? reader.array("products", most_entries).size() : 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        publisher.products.push_back(read_product(reader.element("products", i)));
+    }
+    reader.finish();
+    return publisher;
+}
+
+void read_publishers(bundle::ObjectReader& reader, Policy& policy)
+{
+    const std::size_t count = reader.array("publishers", most_entries).size();
+    for (std::size_t i = 0; i < count; ++i) {
+        policy.publishers.push_back(read_publisher(reader.element("publishers", i)));
+        if (std::ranges::count(policy.publishers, policy.publishers.back().account, &Publisher::account) > 1) {
+            reader.refuse(fmt::format("publishers[{}].account", i), "is there twice");
+        }
+    }
+}
+
+bool covers_name(const std::vector<std::string>& patterns, std::string_view name)
+{
+    return std::ranges::any_of(patterns, [&](const std::string& pattern) {
+        return pattern.ends_with('*') ? name.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1))
+                                      : name == pattern;
+    });
+}
+
 Policy read_policy(const Json& json, const std::string& file)
 {
     bundle::ObjectReader reader(json, file);
@@ -89,6 +152,9 @@ Policy read_policy(const Json& json, const std::string& file)
             reader.refuse("others", R"(is neither "trusted" nor "refuse")");
         }
         policy.refuse_others = others == "refuse";
+    }
+    if (reader.has("publishers")) {
+        read_publishers(reader, policy);
     }
     const std::size_t count = reader.array("rules", most_rules).size();
     for (std::size_t i = 0; i < count; ++i) {
@@ -102,10 +168,21 @@ Policy read_policy(const Json& json, const std::string& file)
 
 bool PolicyRule::covers(std::string_view name) const
 {
-    return std::ranges::any_of(names, [&](const std::string& pattern) {
-        return pattern.ends_with('*') ? name.starts_with(std::string_view(pattern).substr(0, pattern.size() - 1))
-                                      : name == pattern;
-    });
+    return covers_name(names, name);
+}
+
+const Product* Publisher::product_of(std::string_view image) const
+{
+    const auto found =
+        std::ranges::find_if(products, [&](const Product& product) { return covers_name(product.names, image); });
+    return found == products.end() ? nullptr : &*found;
+}
+
+const Publisher* Policy::verified_publisher(std::string_view account) const
+{
+    const auto found = std::ranges::find_if(
+        publishers, [&](const Publisher& publisher) { return publisher.verified && publisher.account == account; });
+    return found == publishers.end() ? nullptr : &*found;
 }
 
 const PolicyRule* Policy::rule_of(std::string_view name) const

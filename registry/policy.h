@@ -24,12 +24,35 @@ struct PolicyRule {
     [[nodiscard]] bool covers(std::string_view name) const;
 };
 
+// What a publisher says of its images, as this home's keeper wrote it down.
+struct Product {
+    std::vector<std::string> names{}; // of images, as in a rule
+    std::string title{};
+    std::string description{}; // may be empty, as the rest
+    std::string url{};
+};
+
+// An account whose public images are listed as the marketplace's. It gives no right: trust and rules do.
+struct Publisher {
+    std::string account{};
+    std::string name{};
+    bool verified = false; // else it is only noted down
+    std::string url{};
+    std::vector<Product> products{};
+
+    // The first product that the image of that name belongs to; null when none does.
+    [[nodiscard]] const Product* product_of(std::string_view image) const;
+};
+
 struct Policy {
     bool refuse_others = false; // names that no rule covers
     std::vector<PolicyRule> rules{};
+    std::vector<Publisher> publishers{};
 
     // The first that covers the name; null when none does.
     [[nodiscard]] const PolicyRule* rule_of(std::string_view name) const;
+    // Null when the account is no verified one.
+    [[nodiscard]] const Publisher* verified_publisher(std::string_view account) const;
 };
 
 // Throws Error{untrusted} with the place in the file, and what to write there.

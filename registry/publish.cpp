@@ -2,6 +2,8 @@
 // Region::publish: every blob, then the index, then the catalogue's row. Only the row makes an
 // image exist, so a publisher that is killed before it leaves nothing but unreferenced blobs.
 #include "core/error.h"
+#include "core/file_descriptor.h"
+#include "core/file_digest.h"
 #include "core/files.h"
 #include "core/random.h"
 #include "core/timestamp.h"
@@ -16,7 +18,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <future>
 #include <map>
+#include <utility>
 
 namespace kiln::registry
 {
@@ -95,9 +101,28 @@ bundle::Manifest with_stand_ins(bundle::Manifest manifest, const std::vector<New
     return manifest;
 }
 
+// Begins to hash the chunks of a large layer, by a descriptor of its own: the file is moved meanwhile.
+std::future<std::optional<bundle::LayerChunks>> begin_chunks(const fs::path& file)
+{
+    const ByteSize length = size_of_file(file);
+    const auto size = bundle::chunk_size_for(length);
+    if (!size) {
+        return std::async(std::launch::deferred, [] { return std::optional<bundle::LayerChunks>(); });
+    }
+    FileDescriptor opened(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!opened) {
+        throw system_error(errno, fmt::format("opening {}", file.native()));
+    }
+    return std::async(std::launch::async, [fd = std::move(opened), length, chunk = *size] {
+        return std::optional(
+            bundle::LayerChunks{chunk, digests_of_chunks(fd.get(), length, chunk, "a layer that is published")});
+    });
+}
+
 void store_layers(bundle::Manifest& manifest, const std::vector<NewLayer>& layers, const bundle::Layout& layout)
 {
     for (const NewLayer& layer : layers) {
+        auto chunks = begin_chunks(layer.file);
         const bundle::Descriptor stored = layout.put_file(layer.file, bundle::disk_layer_type);
         if (layer.digest && stored.digest != *layer.digest) {
             throw Error(ErrorKind::io,
@@ -105,22 +130,24 @@ void store_layers(bundle::Manifest& manifest, const std::vector<NewLayer>& layer
                                     title_of(manifest), layer.digest->to_string()),
                         "build with --no-cache");
         }
-        device_of(manifest, layer).layers.push_back({stored.digest, stored.size});
+        device_of(manifest, layer).layers.push_back({stored.digest, stored.size, chunks.get()});
     }
 }
 
-void store_index(const bundle::Manifest& manifest, const bundle::Descriptor& image, const bundle::Descriptor& signature,
-                 const bundle::Layout& layout)
+using IndexEntries = std::vector<bundle::Layout::NewEntry>;
+
+IndexEntries index_entries(const bundle::Manifest& manifest, const bundle::Descriptor& image,
+                           const bundle::Descriptor& signature)
 {
     const std::string reference =
         fmt::format("{}-{}-{}", manifest.name, manifest.version.to_string(), manifest.architecture);
-    layout.add_to_index(image, bundle::ami_artifact_type, {{bundle::reference_name_annotation, reference}});
-    layout.add_to_index(signature, bundle::signature_artifact_type,
-                        {{bundle::subject_annotation, image.digest.to_string()}});
+    return {{image, bundle::ami_artifact_type, {{bundle::reference_name_annotation, reference}}},
+            {signature, bundle::signature_artifact_type, {{bundle::subject_annotation, image.digest.to_string()}}}};
 }
 
 void store_attachments(const std::vector<Attachment>& attachments, const bundle::Manifest& manifest,
-                       const bundle::Descriptor& image, const signing::SecretKey& key, const bundle::Layout& layout)
+                       const bundle::Descriptor& image, const signing::SecretKey& key, const bundle::Layout& layout,
+                       IndexEntries& entries)
 {
     const std::string name = fmt::format("{}@{}", manifest.name, manifest.version.to_string());
     for (const Attachment& attachment : attachments) {
@@ -134,8 +161,9 @@ void store_attachments(const std::vector<Attachment>& attachments, const bundle:
             throw Error(ErrorKind::io, fmt::format("publishing {}: its {} is larger than {} when it is signed", name,
                                                    attachment.artifact_type, to_string(largest_manifest)));
         }
-        layout.add_to_index(store_envelope(envelope, attachment.artifact_type, image, layout), attachment.artifact_type,
-                            {{bundle::subject_annotation, image.digest.to_string()}});
+        entries.push_back({store_envelope(envelope, attachment.artifact_type, image, layout),
+                           attachment.artifact_type,
+                           {{bundle::subject_annotation, image.digest.to_string()}}});
     }
 }
 
@@ -186,8 +214,23 @@ Image row_of(const bundle::Manifest& manifest, const Digest& oci_manifest)
 Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key,
                       const std::vector<Attachment>& attachments)
 {
-    const bundle::Layout& layout = state_->layout;
     const FileLock lock(lock_file(state_->folder), FileLock::Wait::block);
+    return publish_locked(std::move(manifest), layers, key, attachments);
+}
+
+Image Region::publish_next_patch(bundle::Manifest manifest, const std::vector<NewLayer>& layers,
+                                 const signing::SecretKey& key, const AttachmentsOf& attachments)
+{
+    const FileLock lock(lock_file(state_->folder), FileLock::Wait::block);
+    manifest.version = next_patch(manifest.name, manifest.version.major, manifest.version.minor, manifest.architecture);
+    const auto attached = attachments ? attachments(manifest.version) : std::vector<Attachment>();
+    return publish_locked(std::move(manifest), layers, key, attached);
+}
+
+Image Region::publish_locked(bundle::Manifest manifest, const std::vector<NewLayer>& layers,
+                             const signing::SecretKey& key, const std::vector<Attachment>& attachments)
+{
+    const bundle::Layout& layout = state_->layout;
     state_->require_free(manifest.name, manifest.version, manifest.architecture);
     state_->events().catch_up(signing::no_keys); // a catalogue that was rolled back is told before the long work
     layout.sweep_abandoned();
@@ -197,8 +240,9 @@ Image Region::publish(bundle::Manifest manifest, const std::vector<NewLayer>& la
     const auto config = layout.put(canonical_json(bundle::to_json(manifest)), bundle::ami_artifact_type);
     const auto image = layout.put(bundle::ami_oci_manifest(manifest, config), bundle::oci_manifest_type);
     const auto signature = store_signature(manifest, image, key, layout);
-    store_index(manifest, image, signature, layout);
-    store_attachments(attachments, manifest, image, key, layout);
+    IndexEntries entries = index_entries(manifest, image, signature);
+    store_attachments(attachments, manifest, image, key, layout, entries);
+    layout.add_to_index(entries); // one write, which has the size of the index
     const Image row = row_of(manifest, image.digest);
     return state_->register_image(row, action::publish, publish_arguments(row),
                                   {.account = manifest.owner, .key = key});

@@ -6,6 +6,7 @@
 #include "core/names.h"
 #include "core/random.h"
 #include "core/text.h"
+#include "registry/lifecycle.h"
 #include "registry/region_state.h"
 
 #include <fmt/format.h>
@@ -91,8 +92,9 @@ Error deregistered(const Image& image, const std::string& region)
 
 Error malformed(std::string_view reference)
 {
-    return {ErrorKind::usage, fmt::format("\"{}\" does not name an image", printable(reference.substr(0, 200), false)),
-            "write an id like ami-0123456789abcdef0, a name, name@1.2.3, name@1.2.x or name@stable"};
+    return {
+        ErrorKind::usage, fmt::format("\"{}\" does not name an image", printable(reference.substr(0, 200), false)),
+        "write an id like ami-0123456789abcdef0, a name, name@1.2.3, name@1.2.x, name@stable or name@sha256:DIGEST"};
 }
 
 } // namespace
@@ -126,6 +128,41 @@ const bundle::Layout& Region::layout() const noexcept
 std::vector<Image> Region::images(Registered registered) const
 {
     return registered == Registered::yes ? state_->catalogue.images() : state_->catalogue.all_images();
+}
+
+std::vector<Image> Region::images(const ImageQuery& query) const
+{
+    if (needs_facts(query)) {
+        fill_in_facts();
+    }
+    return state_->catalogue.images(query);
+}
+
+void Region::fill_in_facts() const
+{
+    std::vector<Image> found;
+    for (Image& image : state_->catalogue.without_facts()) {
+        try {
+            image.facts = facts_of(load_manifest(image));
+            found.push_back(std::move(image));
+        } catch (const Error&) {
+            continue; // a damaged one is found by what looks for damage
+        }
+    }
+    if (!found.empty()) {
+        state_->catalogue.add_facts(found);
+    }
+}
+
+SemanticVersion Region::next_patch(std::string_view image_name, std::uint32_t major, std::uint32_t minor,
+                                   std::string_view architecture) const
+{
+    const auto highest = state_->catalogue.highest_patch(image_name, major, minor, architecture);
+    if (highest && *highest == INT32_MAX) {
+        throw Error(ErrorKind::conflict, fmt::format("{} {}.{} has no patch number left", image_name, major, minor),
+                    "raise the minor version");
+    }
+    return {major, minor, highest ? *highest + 1 : 0};
 }
 
 std::optional<Image> Region::find_id(std::string_view id) const
@@ -194,15 +231,17 @@ Image Region::resolve(std::string_view reference) const
     const std::string_view wanted = reference.substr(0, at);
     const std::string_view version = at == std::string_view::npos ? "x.x.x" : reference.substr(at + 1);
     const auto pattern = parse_version_pattern(version);
-    if (!bundle::is_image_name(wanted) || !pattern) {
+    const auto digest = Digest::parse(version);
+    if (!bundle::is_image_name(wanted) || (!pattern && !digest)) {
         throw malformed(reference);
     }
     const std::vector<Image> candidates = state_->catalogue.images_named(wanted);
     if (candidates.empty()) {
         throw unknown_name(wanted, name(), images());
     }
-    const auto found = std::find_if(candidates.begin(), candidates.end(),
-                                    [&](const Image& image) { return pattern->matches(image.version); });
+    const auto found = std::find_if(candidates.begin(), candidates.end(), [&](const Image& image) {
+        return digest ? image.manifest == *digest : pattern->matches(image.version);
+    });
     if (found == candidates.end()) {
         throw unknown_version(wanted, version, name(), candidates);
     }

@@ -11,6 +11,7 @@
 #include "core/semantic_version.h"
 #include "registry/change.h"
 #include "registry/component.h"
+#include "registry/image_query.h"
 #include "registry/upkeep/audit_entry.h"
 #include "registry/upkeep/lease.h"
 #include "signing/event.h"
@@ -18,6 +19,8 @@
 #include "signing/trust_store.h"
 
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,11 +66,17 @@ struct Image {
     std::vector<std::string> launch_accounts{}; // sorted; may launch it besides the holder
     std::optional<std::string> deprecated_at{}; // ISO 8601
     std::int64_t last_event = 0; // the number of its newest event; 0: an older Kiln published it, and nothing changed
+    std::vector<std::string> launch_organizations{}; // sorted; whose members may launch it as well
+    // What lists can be filtered by besides, from the manifest: "source", "os", "tag:KEY". Only on its way into the
+    // catalogue.
+    std::map<std::string, std::string> facts{};
 };
 
 // As far as launch permissions go. The row of an image of an older Kiln (last_event 0) lacks the accounts of its
 // manifest; the image that `explained` or `verify` returns has them.
-[[nodiscard]] bool may_launch(const Image& image, std::string_view account);
+// `organizations`: those that the account is a member of (organizations.h).
+[[nodiscard]] bool may_launch(const Image& image, std::string_view account,
+                              const std::vector<std::string>& organizations = {});
 
 // A layer file to be published: moved into the registry. Pre-existing blobs of a parent's layers
 // are named by digest in the manifest and are not moved.
@@ -102,6 +111,12 @@ public:
     // (for this architecture) are taken; nothing is then left but blobs that a later gc removes.
     Image publish(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key,
                   const std::vector<Attachment>& attachments = {});
+
+    // The same under next_patch() of the manifest's MAJOR.MINOR, whatever its patch is: two publishers at once get two.
+    // `attachments` is asked for what goes along with that version, while the region is locked.
+    using AttachmentsOf = std::function<std::vector<Attachment>(const SemanticVersion&)>;
+    Image publish_next_patch(bundle::Manifest manifest, const std::vector<NewLayer>& layers,
+                             const signing::SecretKey& key, const AttachmentsOf& attachments = nullptr);
 
     // Reads a hostile bundle (bundle/bundle_file.h) from a descriptor, a file or a pipe, and records its image under a
     // new id, held by the signer alone, once every check of verify() passed for the signer's account: documents before
@@ -173,9 +188,13 @@ public:
     // Newest first (created, then version).
     enum class Registered { yes, all };
     [[nodiscard]] std::vector<Image> images(Registered registered = Registered::yes) const;
+    // Those that the query wants, in the same order. Its cost is that of the images that are found, and little for
+    // each of the others.
+    [[nodiscard]] std::vector<Image> images(const ImageQuery& query) const;
 
-    // `reference`: an id, `name` (the highest version), `name@1.2.3`, `name@1.2.x`. Throws
-    // Error{not_found} with near misses or for a deregistered one, Error{usage} for a malformed reference.
+    // `reference`: an id, `name` (the highest version), `name@1.2.3`, `name@1.2.x`, `name@sha256:...` (of the OCI
+    // manifest). Throws Error{not_found} with near misses or for a deregistered one, Error{usage} for a malformed
+    // reference.
     [[nodiscard]] Image resolve(std::string_view reference) const;
     // The same, and `name@channel`, once the event behind the channel is verified.
     [[nodiscard]] Image resolve(std::string_view reference, const signing::TrustStore& trust) const;
@@ -187,10 +206,19 @@ public:
     [[nodiscard]] std::optional<Image> find(std::string_view name, const SemanticVersion& version,
                                             std::string_view architecture) const;
 
+    // The version after the highest one of MAJOR.MINOR that was ever taken for the architecture, also by a deregistered
+    // image; MAJOR.MINOR.0 when there is none. Somebody else may take it in the next moment. Throws Error{conflict}
+    // when no number is left.
+    [[nodiscard]] SemanticVersion next_patch(std::string_view name, std::uint32_t major, std::uint32_t minor,
+                                             std::string_view architecture) const;
+
     // Its AMI manifest; digests checked on the way. Throws Error{untrusted, not_found}.
     [[nodiscard]] bundle::Manifest load_manifest(const Image& image) const;
 
 private:
+    Image publish_locked(bundle::Manifest manifest, const std::vector<NewLayer>& layers, const signing::SecretKey& key,
+                         const std::vector<Attachment>& attachments);
+    void fill_in_facts() const;
     [[nodiscard]] Image resolve_channel(const std::string& image_name, const std::string& channel,
                                         const signing::TrustStore& trust) const;
 

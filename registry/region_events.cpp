@@ -34,7 +34,8 @@ void require_holder(const Image& image, const Signer& signer)
 bool same(const Image& one, const Image& other)
 {
     return stored_state(one.state) == stored_state(other.state) && one.launch_public == other.launch_public &&
-           one.launch_accounts == other.launch_accounts && one.deprecated_at == other.deprecated_at;
+           one.launch_accounts == other.launch_accounts && one.launch_organizations == other.launch_organizations &&
+           one.deprecated_at == other.deprecated_at;
 }
 
 std::optional<Catalogue::ChannelChange> channel_change_of(const Change& change)

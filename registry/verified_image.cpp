@@ -41,19 +41,21 @@ bool Decision::passed() const
 }
 
 Decision decide(const Region& region, const Image& image, const signing::TrustStore& trust,
-                const std::string& calling_account)
+                const std::string& calling_account, const VerifyOptions& options)
 {
     Examination examination(region, image, trust, calling_account, Examination::Failure::go_on);
+    examination.read_layers(options.reading, options.record);
     examination.run();
     return {examination.checks()};
 }
 
 VerifiedImage verify(const Region& region, const Image& image, const signing::TrustStore& trust,
-                     const std::string& calling_account, Unsigned unsigned_images)
+                     const std::string& calling_account, const VerifyOptions& options)
 {
     auto lease = std::make_shared<const Lease>(region.lease({image.manifest}));
     Examination examination(region, image, trust, calling_account, Examination::Failure::throws);
-    if (unsigned_images == Unsigned::allow) {
+    examination.read_layers(options.reading, options.record);
+    if (options.unsigned_images == Unsigned::allow) {
         examination.allow_unsigned();
     }
     examination.run();

@@ -26,6 +26,18 @@ struct Check {
 // no other one: not when a revoked key signed it, a signature is about another image, or the policy file has a say.
 enum class Unsigned { refuse, allow };
 
+// Which layers are read: all of them, or those that changed since this home last found them whole
+// (registry/verification_record.h). Everything else is checked in either case.
+enum class Reading { all, changed };
+
+class VerificationRecord;
+
+struct VerifyOptions {
+    Unsigned unsigned_images = Unsigned::refuse;
+    Reading reading = Reading::all;
+    VerificationRecord* record = nullptr; // is told of what was read and whole; none: Reading::changed reads all
+};
+
 class VerifiedImage
 {
 public:
@@ -38,8 +50,8 @@ public:
     [[nodiscard]] const std::optional<std::string>& unsigned_reason() const noexcept { return unsigned_reason_; }
 
 private:
-    friend struct Decision decide(const Region&, const Image&, const signing::TrustStore&, const std::string&);
-    friend VerifiedImage verify(const Region&, const Image&, const signing::TrustStore&, const std::string&, Unsigned);
+    friend VerifiedImage verify(const Region&, const Image&, const signing::TrustStore&, const std::string&,
+                                const VerifyOptions&);
     VerifiedImage(Image image, bundle::Manifest manifest, std::filesystem::path blobs, std::string region);
 
     Image image_;
@@ -59,11 +71,11 @@ struct Decision {
 // Both functions read the catalogue's row of `image` (by its id) anew, and throw Error{not_found} when
 // it is gone.
 [[nodiscard]] Decision decide(const Region& region, const Image& image, const signing::TrustStore& trust,
-                              const std::string& calling_account);
+                              const std::string& calling_account, const VerifyOptions& options = {});
 
 // The same checks; throws Error{untrusted} (or {permission_denied} for a launch permission or a
 // disabled image) for the first that failed.
 [[nodiscard]] VerifiedImage verify(const Region& region, const Image& image, const signing::TrustStore& trust,
-                                   const std::string& calling_account, Unsigned unsigned_images = Unsigned::refuse);
+                                   const std::string& calling_account, const VerifyOptions& options = {});
 
 } // namespace kiln::registry

@@ -7,6 +7,9 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
+#include <iterator>
+
 namespace kiln::bundle
 {
 namespace
@@ -64,11 +67,35 @@ TEST(Manifest, NeedsEveryField)
 TEST(Manifest, RefusesANewerSchemaWithTheReason)
 {
     Json json = to_json(sample_manifest());
-    json["schema"] = 2;
+    json["schema"] = 3;
     json["something_new"] = true;
-    EXPECT_EQ("manifest: schema 2 was made by a newer Kiln; this one reads up to 1", complaint_about(json));
+    EXPECT_EQ("manifest: schema 3 was made by a newer Kiln; this one reads up to 2", complaint_about(json));
     json["schema"] = 0;
     EXPECT_EQ("manifest: schema: 0 does not exist", complaint_about(json));
+}
+
+TEST(Manifest, ReadsSchema1WhichHasNoChunks)
+{
+    std::ifstream file(std::filesystem::path(KILN_GOLDEN_DIR) / "bundle/manifest-schema-1.json");
+    const Json old = parse_json(std::string(std::istreambuf_iterator<char>(file), {}), "manifest");
+    ASSERT_EQ(1, old.at("schema"));
+    const Manifest manifest = manifest_from_json(old);
+    Manifest wanted = sample_manifest();
+    wanted.block_devices[0].layers[0].chunks.reset();
+    EXPECT_EQ(to_json(wanted), to_json(manifest));
+    Json mixed = old;
+    mixed["block_device_mappings"][0]["layers"][0]["chunks"] = nullptr;
+    EXPECT_EQ("manifest: block_device_mappings[0].layers[0].chunks: is not a field that this version of Kiln knows",
+              complaint_about(mixed));
+}
+
+TEST(Manifest, ChunksGrowWithTheLayer)
+{
+    EXPECT_EQ(std::nullopt, chunk_size_for(mebibytes(64)));
+    EXPECT_EQ(mebibytes(64), chunk_size_for(ByteSize(mebibytes(64).bytes() + 1)));
+    EXPECT_EQ(mebibytes(64), chunk_size_for(gibibytes(64)));
+    EXPECT_EQ(mebibytes(128), chunk_size_for(ByteSize(gibibytes(64).bytes() + 1)));
+    EXPECT_EQ(gibibytes(64), chunk_size_for(gibibytes(64 * 1024)));
 }
 
 struct Hostile {
@@ -157,6 +184,24 @@ TEST(Manifest, RefusesHostileFields)
         {"/block_device_mappings/0/layers/0/size", 0,
          "manifest: block_device_mappings[0].layers[0].size: is not between 1 and 70368744177664"},
         {"/block_device_mappings/0/layers/1/size", 7, "manifest: block_device_mappings: gives one layer two sizes"},
+        {"/block_device_mappings/0/layers/0/chunks", Json::array(),
+         "manifest: block_device_mappings[0].layers[0].chunks: is not an object"},
+        {"/block_device_mappings/0/layers/0/chunks/size", 3 << 20,
+         "manifest: block_device_mappings[0].layers[0].chunks.size: is not a power of two"},
+        {"/block_device_mappings/0/layers/0/chunks/size", 1 << 19,
+         "manifest: block_device_mappings[0].layers[0].chunks.size: is not between 1048576 and 68719476736"},
+        {"/block_device_mappings/0/layers/0/chunks/size", 1 << 25,
+         "manifest: block_device_mappings[0].layers[0].chunks.digests: are not as many as the layer has chunks of "
+         "that size"},
+        {"/block_device_mappings/0/layers/0/chunks/digests", Json(std::vector<int>(1025)),
+         "manifest: block_device_mappings[0].layers[0].chunks.digests: has more than 1024 elements"},
+        {"/block_device_mappings/0/layers/0/chunks/digests/1", "sha256:1",
+         "manifest: block_device_mappings[0].layers[0].chunks.digests[1]: is not a digest"},
+        {"/block_device_mappings/0/layers/0/chunks/more", 1,
+         "manifest: block_device_mappings[0].layers[0].chunks.more: is not a field that this version of Kiln knows"},
+        {"/block_device_mappings/1/layers/0/chunks",
+         {{"size", 1 << 22}, {"digests", {digest_of("c").to_string()}}},
+         "manifest: block_device_mappings: gives one layer two lists of chunks"},
         {"/launch_permissions/public", "yes", "manifest: launch_permissions.public: is not true or false"},
         {"/software", Json(std::vector<int>(100'001)), "manifest: software: has more than 100000 elements"},
         {"/software/1/version", "", "manifest: software[1].version: is empty"},

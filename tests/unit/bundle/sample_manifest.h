@@ -18,7 +18,9 @@ inline bundle::Manifest sample_manifest()
     manifest.os_version = "12";
     manifest.os_name = "Debian GNU/Linux 12 (bookworm)";
     manifest.root_device = "/dev/vda";
-    const bundle::LayerReference base{digest_of("base"), mebibytes(180)};
+    const bundle::LayerReference base{
+        digest_of("base"), mebibytes(180),
+        bundle::LayerChunks{mebibytes(64), {digest_of("chunk 1"), digest_of("chunk 2"), digest_of("chunk 3")}}};
     const bundle::LayerReference change{digest_of("change"), mebibytes(3)};
     manifest.block_devices = {{.device = "/dev/vda",
                                .size = gibibytes(2),

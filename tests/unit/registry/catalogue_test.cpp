@@ -21,10 +21,10 @@ protected:
 
 TEST_F(CatalogueTest, ANewerVersionIsRefused)
 {
-    sql("PRAGMA user_version = 3");
+    sql("PRAGMA user_version = 4");
     const Error error = opening();
     EXPECT_EQ(ErrorKind::io, error.kind());
-    EXPECT_EQ(file().native() + " was made by a newer Kiln (version 3); this one knows up to 2", error.message());
+    EXPECT_EQ(file().native() + " was made by a newer Kiln (version 4); this one knows up to 3", error.message());
     EXPECT_EQ("install a newer Kiln to use this region", error.hint());
 }
 
@@ -56,11 +56,24 @@ TEST_F(CatalogueTest, DamagedEntriesAreRefused)
          {"name = '../x'", "owner = 'me'", "manifest = 'sha256:x'", "patch = -1", "stored_size = -1", "recipe = 'x'",
           "id = 'ami-1'", "major = 4294967296", "holder = 'me'", "launch_accounts = '1'",
           "launch_accounts = '222222222222 111111111111'", "launch_accounts = '111111111111 '",
-          "deprecated_at = 'soon'", "last_event = -1"}) {
+          "deprecated_at = 'soon'", "launch_organizations = 'B'", "launch_organizations = 'b a'", "last_event = -1"}) {
         fs::copy_file(file(), temporary.path() / "backup", fs::copy_options::overwrite_existing);
         sql(std::string("UPDATE images SET ") + change);
         EXPECT_EQ(ErrorKind::io, error_of([&] { static_cast<void>(region.images()); }).kind()) << change;
         fs::copy_file(temporary.path() / "backup", file(), fs::copy_options::overwrite_existing);
+    }
+}
+
+TEST_F(CatalogueTest, OneOfVersion2IsMigratedAndFindsTagsInTheManifests)
+{
+    publish("web", {1, 0, 0});
+    sql("ALTER TABLE images DROP COLUMN launch_organizations; DROP TABLE facts; PRAGMA user_version = 2");
+    for (int time = 0; time < 2; ++time) {
+        const Region again(folder, "local");
+        EXPECT_EQ(1U, again.images({.filters = {parse_image_filter("tag:team=web")}}).size());
+        EXPECT_EQ(1U, again.images({.filters = {parse_image_filter("source=recipe")}}).size());
+        EXPECT_TRUE(again.images({.filters = {parse_image_filter("tag:team=bank")}}).empty());
+        EXPECT_EQ("verified", verdict(again.resolve("web")).message());
     }
 }
 
@@ -81,7 +94,8 @@ TEST_F(CatalogueTest, AnOlderOneIsMigratedInPlace)
             stored_size INTEGER NOT NULL, recipe TEXT, UNIQUE (name, major, minor, patch, architecture)) STRICT;
         INSERT INTO images SELECT id, name, major, minor, patch, architecture, description, owner, manifest, created,
             state, launch_public, virtual_size, stored_size, recipe FROM newer;
-        DROP TABLE newer; DROP TABLE events; DROP TABLE channels; PRAGMA user_version = 1;)");
+        DROP TABLE newer; DROP TABLE events; DROP TABLE channels; DROP TABLE facts;
+        PRAGMA user_version = 1;)");
     for (int time = 0; time < 2; ++time) {
         Region again(folder, "local", temporary.path() / "new-home.seen");
         EXPECT_EQ(2U, again.images().size());

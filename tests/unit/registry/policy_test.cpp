@@ -137,5 +137,45 @@ TEST(Policy, IsAFileOfTheTrustStore)
     EXPECT_THROW(static_cast<void>(find_policy(folder.path())), Error);
 }
 
+std::string with_publisher(const std::string& publisher)
+{
+    return R"({"kiln_policy": 1, "rules": [], "publishers": [)" + publisher + "]}";
+}
+
+TEST(Policy, KnowsVerifiedPublishersAndTheirProducts)
+{
+    const Policy policy = parse_policy(
+        with_publisher(R"({"account": "111111111111", "name": "Example", "verified": true, "url": "https://example.com",
+            "products": [{"names": ["web-*"], "title": "Web", "description": "a\nb"}, {"names": ["*"], "title": "All"}]},
+            {"account": "222222222222", "name": "Other", "verified": false})"),
+        "policy.json");
+    const Publisher* publisher = policy.verified_publisher(alice);
+    ASSERT_NE(nullptr, publisher);
+    EXPECT_EQ("Example", publisher->name);
+    EXPECT_EQ("Web", publisher->product_of("web-1")->title);
+    EXPECT_EQ("All", publisher->product_of("web")->title);
+    EXPECT_EQ(nullptr, policy.verified_publisher(bob)); // noted down, not verified
+    EXPECT_EQ(nullptr, policy.verified_publisher("333333333333"));
+}
+
+TEST(Policy, RefusesMalformedPublishers)
+{
+    EXPECT_EQ("policy.json: publishers[0].verified: is missing",
+              complaint(with_publisher(R"({"account": "111111111111", "name": "x"})")));
+    EXPECT_EQ("policy.json: publishers[0].account: is not an account of 12 digits",
+              complaint(with_publisher(R"({"account": "1", "name": "x", "verified": true})")));
+    EXPECT_EQ("policy.json: publishers[0].url: does not begin with https://",
+              complaint(with_publisher(
+                  R"({"account": "111111111111", "name": "x", "verified": true, "url": "javascript:x"})")));
+    EXPECT_THAT(complaint(with_publisher(R"({"account": "111111111111", "name": "x\u001b", "verified": true})")),
+                HasSubstr("publishers[0].name: holds a control character"));
+    EXPECT_THAT(complaint(with_publisher(R"({"account": "111111111111", "name": "x", "verified": true},
+                                            {"account": "111111111111", "name": "y", "verified": true})")),
+                HasSubstr("publishers[1].account: is there twice"));
+    EXPECT_THAT(
+        complaint(with_publisher(R"({"account": "111111111111", "name": "x", "verified": true, "trusted": 1})")),
+        HasSubstr("publishers[0].trusted"));
+}
+
 } // namespace
 } // namespace kiln::registry

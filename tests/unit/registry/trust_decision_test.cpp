@@ -75,7 +75,10 @@ protected:
         EXPECT_EQ(ErrorKind::untrusted, error.kind());
         EXPECT_THAT(error.message(), HasSubstr(part));
     }
-    VerifiedImage verified_unsigned() const { return verify(region, image, trust, test::owner, Unsigned::allow); }
+    VerifiedImage verified_unsigned() const
+    {
+        return verify(region, image, trust, test::owner, {.unsigned_images = Unsigned::allow});
+    }
     Error refusal_of_unsigned() const
     {
         return test::error_of([&] { static_cast<void>(verified_unsigned()); });
