@@ -28,7 +28,7 @@ std::string id_of(const InstancePaths& paths)
 void require_there(const InstancePaths& paths)
 {
     if (!fs::exists(paths.record)) {
-        throw Error(ErrorKind::not_found, fmt::format("{} was terminated", id_of(paths)));
+        throw Error(ErrorKind::conflict, fmt::format("{} was terminated", id_of(paths)));
     }
 }
 

@@ -18,7 +18,7 @@ namespace kiln::launcher
 [[nodiscard]] FileLock lock_within(const std::filesystem::path& file, std::chrono::milliseconds limit,
                                    std::string_view busy, const std::stop_token& stop);
 
-// Waits for another command on the same instance. Throws Error{not_found} when the instance is gone.
+// Waits for another command on the same instance. Throws Error{conflict} when it is terminated.
 [[nodiscard]] FileLock lock_life(const InstancePaths& paths, const std::stop_token& stop);
 
 // Returns when no supervisor has the instance, which ends by itself after QEMU has, or after 15 s.

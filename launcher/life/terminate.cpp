@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
+#include <optional>
 #include <thread>
 
 namespace kiln::launcher
@@ -120,7 +121,15 @@ void terminate(const Paths& paths, const Instance& instance, std::chrono::second
         remove_run_folder(paths, files);
         return;
     }
-    const FileLock lock = lock_life(files, stop);
+    std::optional<FileLock> lock;
+    try {
+        lock.emplace(lock_life(files, stop));
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::conflict && !fs::exists(files.record)) { // another command was quicker
+            return;
+        }
+        throw;
+    }
     settle(files, instance.id);
     update_record(files, [](Instance& record) {
         record.state = InstanceState::shutting_down;
