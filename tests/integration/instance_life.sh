@@ -68,6 +68,7 @@ expect 0 "$kiln" instance reboot "$one" --patience 1
 contains "was reset"
 expect 0 "$kiln" instance reboot "$one" --force --json
 equals "$(jq -r '.[0].by_itself' <<<"$output")" false
+rm "$KILN_FAKE_QEMU/ignore-reboot"
 equals "$(state "$one")" running
 
 say "a guest that powers itself off is stopped, or terminated"
