@@ -23,6 +23,7 @@
 #include <algorithm>
 #include <iterator>
 #include <optional>
+#include <tuple>
 
 namespace kiln::launcher
 {
@@ -249,6 +250,8 @@ std::vector<Instance> launch(const Paths& paths, const registry::VerifiedImage& 
     for (const Launching& one : launching) {
         instances.push_back(load_record(InstancePaths(paths, one.instance.id)));
     }
+    // As they are listed, and as a repeated request returns them.
+    std::ranges::sort(instances, {}, [](const Instance& one) { return std::tie(one.launched, one.id); });
     return instances;
 }
 
