@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln instance list|show|exec|terminate (snapshot has a file of its own)
+// kiln instance show|exec; the others have files of their own.
 #include "cli/context.h"
+#include "cli/instance_commands.h"
 #include "cli/instance_text.h"
 #include "cli/launch_image.h"
 #include "core/error.h"
@@ -21,32 +22,37 @@ namespace
 // What `exec` exits with when Kiln itself failed; every other status is the command's own.
 constexpr int exec_failed = 125;
 
-void list(const Context& context)
+// Everything else that a person may want to know.
+std::string details_of(const Context& context, const launcher::Instance& instance)
 {
-    Json json = Json::array();
-    std::vector<std::vector<std::string>> rows = {{"INSTANCE ID", "NAME", "STATE", "TYPE", "IMAGE", "SSH PORT"}};
-    for (const launcher::Instance& instance : launcher::list_instances(context.paths)) {
-        json.push_back(to_json(instance));
-        rows.push_back(
-            {instance.id, instance.name.value_or("-"), std::string(name_of(instance.state)), instance.type,
-             instance.image_name + "@" + instance.image_version + (instance.unsigned_image ? " (UNSIGNED)" : ""),
-             std::to_string(instance.ssh_port)});
+    std::string text = fmt::format("  image      {} in region {}\n", instance.image_id, instance.region);
+    text += fmt::format("  machine    {} vCPUs, {} of memory, {}, {}\n", instance.vcpus, to_string(instance.memory),
+                        instance.boot_mode, name_of(instance.accelerator));
+    text += fmt::format("  launched   {}{}\n", instance.launched,
+                        instance.started.empty() ? "" : fmt::format(", last started {}", instance.started));
+    for (const launcher::InstanceDisk& disk : instance.disks) {
+        text += fmt::format("  volume     {}  {}{}\n", disk.device, to_string(disk.size),
+                            instance.state == launcher::InstanceState::terminated ? "  (gone)" : "");
     }
-    print_result(context, json,
-                 rows.size() == 1 ? "There is no instance; `kiln run AMI` launches one.\n" : table(rows));
+    for (const launcher::Forward& forward : instance.forwards) {
+        text += fmt::format("  port       127.0.0.1:{} -> {}\n", forward.host_port, forward.guest_port);
+    }
+    text += fmt::format("  metadata   {}, hop limit {}{}\n", instance.metadata.v1 ? "v1 and v2" : "v2",
+                        instance.metadata.hop_limit, instance.metadata.tags ? ", with tags" : "");
+    text += fmt::format("  shutdown   by the guest: {}\n", name_of(instance.shutdown_behavior));
+    if (instance.client_token) {
+        text += fmt::format("  token      {}\n", instance.client_token->token);
+    }
+    const launcher::InstancePaths files(context.paths, instance.id);
+    return text + fmt::format("  folder     {}\n", instance.state == launcher::InstanceState::terminated
+                                                       ? files.ended.native()
+                                                       : files.folder.native());
 }
 
 void show(const Context& context, const std::string& reference)
 {
     const launcher::Instance instance = launcher::resolve_instance(context.paths, reference);
-    print_result(context, to_json(instance), how_to_reach(instance));
-}
-
-void wait_for(const Context& context, const std::string& reference)
-{
-    const launcher::Instance instance = launcher::resolve_instance(context.paths, reference);
-    const std::string word = launcher::wait_until_ready(context.paths, instance, ready_timeout(instance), context.stop);
-    print_result(context, {{"instance_id", instance.id}, {"guest", word}}, fmt::format("{}  {}\n", instance.id, word));
+    print_result(context, to_json(instance), how_to_reach(instance) + details_of(context, instance));
 }
 
 void exec(Context& context, const std::string& reference, const std::vector<std::string>& argv, bool pass_input,
@@ -78,27 +84,11 @@ void exec(Context& context, const std::string& reference, const std::vector<std:
     context.exit_status = result.status;
 }
 
-void terminate(const Context& context, const std::vector<std::string>& references)
-{
-    std::vector<launcher::Instance> instances;
-    instances.reserve(references.size());
-    for (const std::string& reference : references) { // all of them exist, or none is touched
-        instances.push_back(launcher::resolve_instance(context.paths, reference));
-    }
-    Json json = Json::array();
-    std::string text;
-    for (const launcher::Instance& instance : instances) {
-        launcher::terminate(context.paths, instance);
-        json.push_back({{"instance_id", instance.id}, {"state", name_of(launcher::InstanceState::terminated)}});
-        text += fmt::format("{}  terminated\n", instance.id);
-    }
-    print_result(context, json, text);
-}
-
 } // namespace
 
 std::string how_to_reach(const launcher::Instance& instance)
 {
+    using launcher::InstanceState;
     std::string text = fmt::format("{}  {}@{}  {}  {}\n", instance.id, instance.image_name, instance.image_version,
                                    instance.type, name_of(instance.state));
     if (!instance.state_reason.empty()) {
@@ -107,20 +97,29 @@ std::string how_to_reach(const launcher::Instance& instance)
     if (instance.unsigned_image) {
         text += fmt::format("  UNSIGNED   {}\n", printable(*instance.unsigned_image, false));
     }
-    if (instance.state == launcher::InstanceState::running || instance.state == launcher::InstanceState::pending) {
+    for (const auto& [key, value] : instance.tags) {
+        text += fmt::format("  tag        {}={}\n", key, value);
+    }
+    if (instance.state == InstanceState::running || instance.state == InstanceState::pending) {
         text += fmt::format("  command    kiln instance exec {} -- COMMAND\n", instance.id);
         text +=
             fmt::format("  ssh        ssh -i {} -p {} root@127.0.0.1\n", instance.ssh_key.native(), instance.ssh_port);
+    } else if (instance.state == InstanceState::stopped) {
+        text += fmt::format("  start      kiln instance start {}\n", instance.id);
     }
-    return text + fmt::format("  terminate  kiln instance terminate {}\n", instance.id);
+    if (instance.state == InstanceState::terminated) {
+        return text;
+    }
+    return text + (instance.termination_protection
+                       ? "  protected from termination\n"
+                       : fmt::format("  terminate  kiln instance terminate {}\n", instance.id));
 }
 
 void add_instance(CLI::App& app, Context& context)
 {
-    CLI::App* instance = app.add_subcommand("instance", "List, use, snapshot and terminate instances");
+    CLI::App* instance = app.add_subcommand("instance", "List, use, stop, start, snapshot, terminate instances");
     instance->require_subcommand(1);
-    CLI::App* list_command = instance->add_subcommand("list", "The instances, oldest first");
-    on_run(*list_command, context, [&context] { list(context); });
+    add_instance_list(*instance, context);
 
     auto reference = std::make_shared<std::string>();
     const auto add = [&](const char* name, const char* description) {
@@ -130,8 +129,11 @@ void add_instance(CLI::App& app, Context& context)
     };
     on_run(*add("show", "How to reach an instance, and all about it with --json"), context,
            [&context, reference] { show(context, *reference); });
-    on_run(*add("wait", "Return when the guest says that it is up"), context,
-           [&context, reference] { wait_for(context, *reference); });
+    add_instance_life(*instance, context);
+    add_instance_console(*instance, context);
+    add_instance_access(*instance, context);
+    add_instance_copy(*instance, context);
+    add_instance_tag(*instance, context);
 
     CLI::App* exec_command = add("exec", "Run a command in the guest; its output and exit status come back");
     auto argv = std::make_shared<std::vector<std::string>>();
@@ -147,11 +149,6 @@ void add_instance(CLI::App& app, Context& context)
     on_run(*exec_command, context, [&context, reference, argv, pass_input, timeout] {
         exec(context, *reference, *argv, *pass_input, *timeout);
     });
-
-    CLI::App* terminate_command = instance->add_subcommand("terminate", "End instances and remove all that is theirs");
-    auto references = std::make_shared<std::vector<std::string>>();
-    terminate_command->add_option("instances", *references, "Their ids or names")->required()->type_name("INSTANCE");
-    on_run(*terminate_command, context, [&context, references] { terminate(context, *references); });
 
     add_instance_snapshot(*instance, context);
 }

@@ -2,8 +2,10 @@
 #include "cli/launch_image.h"
 
 #include "cli/refusals.h"
+#include "core/error.h"
 #include "core/text.h"
 #include "launcher/launch.h"
+#include "launcher/life/life.h"
 #include "registry/verified_image.h"
 
 #include <fmt/format.h>
@@ -11,11 +13,27 @@
 namespace kiln::cli
 {
 
-launcher::Instance launch_image(const Context& context, const std::string& reference, const LaunchOptions& options,
-                                Progress& progress)
+namespace
+{
+
+void warn_of_unsigned(const registry::VerifiedImage& verified, const char* verb)
+{
+    if (const auto& reason = verified.unsigned_reason()) {
+        // Not through a Progress, which may be quiet.
+        fmt::print(stderr, "kiln: WARNING: {} {} ({}) IS NOT SIGNED BY ANYBODY YOU TRUST and is {} all the same: {}\n",
+                   verified.image().name, verified.image().version.to_string(), verified.image().id, verb,
+                   printable(*reason, false));
+    }
+}
+
+} // namespace
+
+std::vector<launcher::Instance> launch_image(const Context& context, const std::string& reference,
+                                             const LaunchOptions& options, Progress& progress)
 {
     if (options.type) {
-        static_cast<void>(launcher::find_instance_type(*options.type)); // before the long work
+        static_cast<void>(
+            launcher::find_instance_type(*options.type, launcher::user_types(context.paths))); // before the long work
     }
     const auto region = context.open_region();
     const registry::Image image = region->resolve(reference, context.trust());
@@ -35,15 +53,11 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
             throw;
         }
     }();
-    if (const auto& reason = verified.unsigned_reason()) {
-        // Not through `progress`, which may be quiet.
-        fmt::print(stderr,
-                   "kiln: WARNING: {} {} ({}) IS NOT SIGNED BY ANYBODY YOU TRUST and is launched all the same: {}\n",
-                   image.name, image.version.to_string(), image.id, printable(*reason, false));
-    }
+    warn_of_unsigned(verified, "launched");
 
     const bundle::LaunchDefaults& launch = verified.manifest().launch;
-    const launcher::InstanceType instance_type = launcher::choose_instance_type(options.type, launch);
+    const launcher::InstanceType instance_type =
+        launcher::choose_instance_type(options.type, launch, launcher::user_types(context.paths));
     if (verified.image().state == registry::ImageState::deprecated) {
         progress.note(fmt::format("warning: {} {} is deprecated since {}", image.name, image.version.to_string(),
                                   verified.image().deprecated_at.value_or("an unknown time")));
@@ -57,8 +71,38 @@ launcher::Instance launch_image(const Context& context, const std::string& refer
                              .volumes = options.volumes,
                              .user_data = options.user_data,
                              .account_id = account.id,
-                             .metadata = options.metadata},
+                             .metadata = options.metadata,
+                             .shutdown_behavior = options.shutdown_behavior,
+                             .termination_protection = options.termination_protection,
+                             .tags = options.tags,
+                             .count = options.count,
+                             .client_token = options.client_token},
                             context.stop);
+}
+
+launcher::Instance start_instance(const Context& context, const launcher::Instance& instance, bool allow_unsigned)
+{
+    if (instance.state == launcher::InstanceState::running) {
+        return instance;
+    }
+    const auto region = context.open_region(instance.region);
+    const auto image = region->find_id(instance.image_id);
+    if (!image) {
+        throw Error(
+            ErrorKind::not_found,
+            fmt::format("the AMI {} of {} is gone from region {}", instance.image_id, instance.id, instance.region),
+            "what can't be verified is not started");
+    }
+    const signing::Account account = signing::ensure_account(context.paths);
+    registry::VerificationRecord record = verification_record(context);
+    const registry::VerifiedImage verified =
+        registry::verify(*region, *image, context.trust(), account.id,
+                         {.unsigned_images = allow_unsigned || instance.unsigned_image ? registry::Unsigned::allow
+                                                                                       : registry::Unsigned::refuse,
+                          .reading = registry::Reading::changed,
+                          .record = &record});
+    warn_of_unsigned(verified, "started");
+    return launcher::start(context.paths, verified, instance.id, context.accelerator(), context.stop);
 }
 
 void add_allow_unsigned(CLI::App& command, bool& allow)

@@ -6,11 +6,13 @@
 #include "cli/verification.h"
 #include "core/progress.h"
 #include "launcher/instance.h"
+#include "launcher/launch.h"
 #include "launcher/volume_sizes.h"
 
 #include <chrono>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace kiln::cli
 {
@@ -23,13 +25,23 @@ struct LaunchOptions {
     launcher::MetadataOptions metadata{};
     bool allow_unsigned = false;
     std::string verify = verify_changed;
+    launcher::ShutdownBehavior shutdown_behavior = launcher::ShutdownBehavior::stop;
+    bool termination_protection = false;
+    launcher::Tags tags{};
+    unsigned count = 1;
+    std::optional<launcher::ClientToken> client_token{};
 };
 
 // The option of that name, which both commands have.
 void add_allow_unsigned(CLI::App& command, bool& allow);
 
-[[nodiscard]] launcher::Instance launch_image(const Context& context, const std::string& reference,
-                                              const LaunchOptions& options, Progress& progress);
+[[nodiscard]] std::vector<launcher::Instance> launch_image(const Context& context, const std::string& reference,
+                                                           const LaunchOptions& options, Progress& progress);
+
+// The same for an instance that was stopped: its AMI is verified again. One whose AMI was unsigned at its launch needs
+// no `allow_unsigned`, as that is on its record.
+[[nodiscard]] launcher::Instance start_instance(const Context& context, const launcher::Instance& instance,
+                                                bool allow_unsigned);
 
 // How long a guest may take until it is ready: TCG is some ten times slower than KVM.
 [[nodiscard]] std::chrono::seconds ready_timeout(const launcher::Instance& instance);

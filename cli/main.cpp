@@ -2,6 +2,7 @@
 // The program `kiln`: parses the command line, runs one command, turns an Error into an exit status.
 #include "cli/context.h"
 #include "cli/help_formatter.h"
+#include "cli/instance_commands.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 
@@ -62,6 +63,7 @@ int main(int argc, char** argv)
         add_run(app, context);
         add_instance(app, context);
         add_test(app, context);
+        add_usage(app, context);
         add_key(app, context);
         add_version(app, context);
         add_supervise(app, context);

@@ -4,11 +4,13 @@
 #include "cli/instance_text.h"
 #include "cli/launch_image.h"
 #include "cli/quick_start.h"
+#include "core/digest.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
 #include "core/text.h"
 #include "launcher/launch.h"
+#include "launcher/tags.h"
 
 #include <fmt/format.h>
 
@@ -24,6 +26,11 @@ struct RunOptions {
     std::string user_data;
     launcher::MetadataOptions metadata;
     std::string name;
+    unsigned count = 1;
+    std::string client_token;
+    std::vector<std::string> tags;
+    std::string shutdown_behavior = "stop";
+    bool disable_api_termination = false;
     bool allow_unsigned = false;
     std::string verify = verify_changed;
     bool yes = false;
@@ -53,31 +60,74 @@ std::optional<std::string> read_user_data(const std::string& file)
     return file.empty() ? std::nullopt : std::optional(read_file(file, mebibytes(1)));
 }
 
+// What was asked for, as it was typed: NAME may be another AMI by the time that the request is repeated.
+std::string parameters_of(const Context& context, const RunOptions& options, const LaunchOptions& launch)
+{
+    Json volumes = Json::object();
+    for (const auto& [device, size] : launch.volumes) {
+        volumes[device] = size.bytes();
+    }
+    const Json parameters = {{"region", context.region},
+                             {"image", options.image},
+                             {"type", options.type},
+                             {"name", options.name},
+                             {"volumes", volumes},
+                             {"user_data", launch.user_data ? Json(digest_of(*launch.user_data).to_string()) : Json()},
+                             {"metadata", {options.metadata.v1, options.metadata.hop_limit, options.metadata.tags}},
+                             {"tags", launch.tags},
+                             {"count", options.count},
+                             {"shutdown_behavior", options.shutdown_behavior},
+                             {"disable_api_termination", options.disable_api_termination}};
+    return digest_of(canonical_json(parameters)).to_string();
+}
+
+std::vector<launcher::Instance> launch_or_find(Context& context, const RunOptions& options, Progress& progress)
+{
+    LaunchOptions launch{.type = options.type.empty() ? std::nullopt : std::optional(options.type),
+                         .name = options.name.empty() ? std::nullopt : std::optional(options.name),
+                         .volumes = parse_volumes(options.volumes),
+                         .user_data = read_user_data(options.user_data),
+                         .metadata = options.metadata,
+                         .allow_unsigned = options.allow_unsigned,
+                         .verify = options.verify,
+                         .shutdown_behavior = parse_shutdown_behavior(options.shutdown_behavior),
+                         .termination_protection = options.disable_api_termination,
+                         .tags = launcher::parse_tags(options.tags),
+                         .count = options.count};
+    if (!options.client_token.empty()) {
+        launch.client_token = {options.client_token, parameters_of(context, options, launch)};
+        std::vector<launcher::Instance> before = launcher::find_launched(context.paths, *launch.client_token);
+        if (before.size() >= options.count) {
+            progress.note(fmt::format("the client token {} launched this before", options.client_token));
+            return before;
+        }
+    }
+    build_on_first_use(context, options.image, options.yes, progress);
+    return launch_image(context, options.image, launch, progress);
+}
+
 void run_image(Context& context, const RunOptions& options)
 {
     Progress progress(options.quiet);
-    build_on_first_use(context, options.image, options.yes, progress);
-    launcher::Instance instance =
-        launch_image(context, options.image,
-                     {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
-                      .name = options.name.empty() ? std::nullopt : std::optional(options.name),
-                      .volumes = parse_volumes(options.volumes),
-                      .user_data = read_user_data(options.user_data),
-                      .metadata = options.metadata,
-                      .allow_unsigned = options.allow_unsigned,
-                      .verify = options.verify},
-                     progress);
+    const std::vector<launcher::Instance> launched = launch_or_find(context, options, progress);
     if (options.wait) {
-        progress.stage("wait until the guest is ready");
-        const std::string word =
-            launcher::wait_until_ready(context.paths, instance, ready_timeout(instance), context.stop);
-        progress.finish();
-        progress.note(fmt::format("the guest says: {}", word));
-    } else {
-        progress.finish();
+        progress.stage(launched.size() == 1 ? "wait until the guest is ready" : "wait until the guests are ready");
+        for (const launcher::Instance& instance : launched) {
+            const std::string word =
+                launcher::wait_until_ready(context.paths, instance, ready_timeout(instance), context.stop);
+            progress.note(fmt::format("the guest of {} says: {}", instance.id, word));
+        }
     }
-    instance = launcher::resolve_instance(context.paths, instance.id);
-    print_result(context, to_json(instance), options.quiet ? instance.id + "\n" : how_to_reach(instance));
+    progress.finish();
+    Json json = Json::array();
+    std::string text;
+    for (const launcher::Instance& instance : launched) {
+        const launcher::Instance now = launcher::resolve_instance(context.paths, instance.id);
+        json.push_back(to_json(now));
+        text += options.quiet || options.count > 1 ? now.id + "\n" : how_to_reach(now);
+    }
+    // One instance as it always was: an object.
+    print_result(context, options.count == 1 ? json.at(0) : json, text);
 }
 
 } // namespace
@@ -109,6 +159,20 @@ void add_run(CLI::App& app, Context& context)
     command->add_flag("--metadata-tags", options->metadata.tags, "Let the guest read the instance's tags");
     command->add_option("--name", options->name, "A name for the instance, to use instead of its id")
         ->type_name("NAME");
+    command->add_option("--count", options->count, "Launch so many, and print their ids: all come up, or none")
+        ->check(CLI::Range(1U, launcher::most_instances))
+        ->capture_default_str()
+        ->type_name("N");
+    command
+        ->add_option("--client-token", options->client_token,
+                     "A name for this request: repeated with it, it returns the same instances")
+        ->type_name("TOKEN");
+    command->add_option("--tag", options->tags, "A tag for the instance, like team=web; may be repeated")
+        ->allow_extra_args(false)
+        ->type_name("KEY=VALUE");
+    add_shutdown_behavior(*command, options->shutdown_behavior);
+    command->add_flag("--disable-api-termination", options->disable_api_termination,
+                      "Protect it: `kiln instance terminate` refuses");
     add_allow_unsigned(*command, options->allow_unsigned);
     add_verify_option(*command, options->verify);
     command->add_flag("-y,--yes", options->yes,

@@ -112,7 +112,8 @@ void test(Context& context, const TestOptions& options)
                                        {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
                                         .allow_unsigned = options.allow_unsigned,
                                         .verify = options.verify},
-                                       progress));
+                                       progress)
+                              .at(0));
     progress.stage("boot");
     std::vector<launcher::TestResult> results = {boot(context, instance.get())};
     if (results.front().passed) {

@@ -6,10 +6,14 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
+
 namespace kiln
 {
 namespace
 {
+
+constexpr std::size_t most_events = 256;
 
 std::string description_of(const Json& answer)
 {
@@ -45,6 +49,31 @@ Json QmpClient::execute(const std::string& command, const Json& arguments, std::
         }
         if (answer.contains("error")) {
             throw Error(ErrorKind::launch, fmt::format("QEMU refused {}: {}", command, description_of(answer)));
+        }
+        keep(answer);
+    }
+}
+
+std::vector<Json> QmpClient::take_events()
+{
+    const std::lock_guard lock(mutex_);
+    try {
+        for (;;) {
+            keep(socket_.receive(in(std::chrono::milliseconds(0))));
+        }
+    } catch (const Error&) { // there are no more
+    }
+    std::vector<Json> events(std::make_move_iterator(events_.begin()), std::make_move_iterator(events_.end()));
+    events_.clear();
+    return events;
+}
+
+void QmpClient::keep(Json event)
+{
+    if (event.is_object() && event.contains("event") && event.at("event").is_string()) {
+        events_.push_back(std::move(event));
+        if (events_.size() > most_events) {
+            events_.pop_front();
         }
     }
 }

@@ -4,7 +4,9 @@
 
 #include "core/json_socket.h"
 
+#include <deque>
 #include <mutex>
+#include <vector>
 
 namespace kiln
 {
@@ -14,14 +16,22 @@ class QmpClient
 public:
     // Reads the greeting and negotiates. Throws Error{launch}.
     explicit QmpClient(JsonSocket socket);
-    // The command's return value; events on the way are dropped. Throws Error{launch} with QEMU's
+    // The command's return value; events on the way are kept for take_events. Throws Error{launch} with QEMU's
     // words for an error.
     Json execute(const std::string& command, const Json& arguments = Json::object(),
                  std::chrono::milliseconds limit = std::chrono::seconds(30));
+    // The events that came since the last call, oldest first, also when QEMU has closed the connection since; never
+    // throws an Error. The oldest are dropped past 256.
+    [[nodiscard]] std::vector<Json> take_events();
+    // Readable when there is something for take_events.
+    [[nodiscard]] int descriptor() const noexcept { return socket_.descriptor(); }
 
 private:
+    void keep(Json event);
+
     std::mutex mutex_;
     JsonSocket socket_;
+    std::deque<Json> events_;
 };
 
 } // namespace kiln

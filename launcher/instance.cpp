@@ -3,9 +3,11 @@
 #include "launcher/instance.h"
 
 #include "core/error.h"
+#include "launcher/instance_type.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace kiln::launcher
@@ -15,17 +17,8 @@ namespace
 
 constexpr int record_schema = 1;
 constexpr std::string_view what = "instance.json";
-constexpr std::array<std::string_view, 5> state_names{"pending", "running", "shutting-down", "stopped", "terminated"};
-
-InstanceState parse_state(std::string_view text)
-{
-    for (std::size_t i = 0; i < state_names.size(); ++i) {
-        if (state_names.at(i) == text) {
-            return static_cast<InstanceState>(i);
-        }
-    }
-    throw Error(ErrorKind::io, fmt::format("{}: \"state\" is no state", what));
-}
+constexpr std::array<std::string_view, 6> state_names{"pending", "running",       "stopping",
+                                                      "stopped", "shutting-down", "terminated"};
 
 Json to_json(const InstanceDisk& disk)
 {
@@ -90,7 +83,72 @@ void add_identity(Instance& instance, const Json& json)
     instance.metadata = metadata_from_json(member(json, "metadata_options", what));
 }
 
+Json to_json(const std::vector<Forward>& forwards)
+{
+    Json json = Json::array();
+    for (const Forward& forward : forwards) {
+        json.push_back({{"host_port", forward.host_port}, {"guest_port", forward.guest_port}});
+    }
+    return json;
+}
+
+std::uint16_t port_member(const Json& json, std::string_view key)
+{
+    const std::int64_t port = integer_member(json, key, what);
+    if (port < 1 || port > 65535) {
+        throw Error(ErrorKind::io, fmt::format("{}: \"{}\" is no port", what, key));
+    }
+    return static_cast<std::uint16_t>(port);
+}
+
+Json text_or_null(const std::string& text)
+{
+    return text.empty() ? Json() : Json(text);
+}
+
+std::string text_or_empty(const Json& json, std::string_view key)
+{
+    const Json& value = member(json, key, what);
+    return value.is_null() ? std::string() : value.get<std::string>();
+}
+
+// What instances have since they can be stopped and started; one of before has none of it.
+void add_life(Instance& instance, const Json& json)
+{
+    if (!json.contains("instance_initiated_shutdown_behavior")) {
+        return;
+    }
+    instance.state_reason_code = text_or_empty(json, "state_reason_code");
+    instance.started = text_or_empty(json, "started");
+    instance.price = parse_price(string_member(json, "price_per_hour", what)).value_or(0);
+    instance.boot_id = text_or_empty(json, "host_boot_id");
+    instance.shutdown_behavior = string_member(json, "instance_initiated_shutdown_behavior", what) == "terminate"
+                                     ? ShutdownBehavior::terminate
+                                     : ShutdownBehavior::stop;
+    instance.termination_protection = bool_member(json, "disable_api_termination", what);
+    instance.tags = member(json, "tags", what).get<Tags>();
+    if (const Json& token = member(json, "client_token", what); !token.is_null()) {
+        instance.client_token =
+            ClientToken{string_member(token, "token", what), string_member(token, "parameters", what)};
+    }
+    for (const Json& forward : member(json, "forwards", what)) {
+        instance.forwards.push_back({port_member(forward, "host_port"), port_member(forward, "guest_port")});
+    }
+}
+
 } // namespace
+
+std::optional<InstanceState> parse_state(std::string_view text)
+{
+    const auto* found = std::ranges::find(state_names, text);
+    return found == state_names.end() ? std::nullopt
+                                      : std::optional(static_cast<InstanceState>(found - state_names.begin()));
+}
+
+std::string_view name_of(ShutdownBehavior behavior) noexcept
+{
+    return behavior == ShutdownBehavior::terminate ? "terminate" : "stop";
+}
 
 std::string mac_address(std::string_view id)
 {
@@ -114,7 +172,8 @@ Json to_json(const Instance& instance)
             {"instance_id", instance.id},
             {"name", instance.name ? Json(*instance.name) : Json()},
             {"state", name_of(instance.state)},
-            {"state_reason", instance.state_reason.empty() ? Json() : Json(instance.state_reason)},
+            {"state_reason", text_or_null(instance.state_reason)},
+            {"state_reason_code", text_or_null(instance.state_reason_code)},
             {"region", instance.region},
             {"image_id", instance.image_id},
             {"image_name", instance.image_name},
@@ -133,7 +192,17 @@ Json to_json(const Instance& instance)
             {"account_id", instance.account_id.empty() ? Json() : Json(instance.account_id)},
             {"network", instance.network},
             {"metadata_options", to_json(instance.metadata)},
-            {"launched", instance.launched}};
+            {"launched", instance.launched},
+            {"price_per_hour", price_text(instance.price)},
+            {"started", text_or_null(instance.started)},
+            {"host_boot_id", text_or_null(instance.boot_id)},
+            {"instance_initiated_shutdown_behavior", name_of(instance.shutdown_behavior)},
+            {"disable_api_termination", instance.termination_protection},
+            {"tags", instance.tags},
+            {"client_token", instance.client_token ? Json{{"token", instance.client_token->token},
+                                                          {"parameters", instance.client_token->parameters}}
+                                                   : Json()},
+            {"forwards", to_json(instance.forwards)}};
 }
 
 Instance instance_from_json(const Json& json)
@@ -147,7 +216,11 @@ Instance instance_from_json(const Json& json)
         if (const Json& name = member(json, "name", what); !name.is_null()) {
             instance.name = name.get<std::string>();
         }
-        instance.state = parse_state(string_member(json, "state", what));
+        const auto state = parse_state(string_member(json, "state", what));
+        if (!state) {
+            throw Error(ErrorKind::io, fmt::format("{}: \"state\" is no state", what));
+        }
+        instance.state = *state;
         if (const Json& reason = member(json, "state_reason", what); !reason.is_null()) {
             instance.state_reason = reason.get<std::string>();
         }
@@ -176,6 +249,7 @@ Instance instance_from_json(const Json& json)
         instance.user_data = bool_member(json, "user_data", what);
         instance.launched = string_member(json, "launched", what);
         add_identity(instance, json);
+        add_life(instance, json);
         return instance;
     } catch (const Json::exception& error) {
         throw Error(ErrorKind::io, fmt::format("{} is malformed: {}", what, error.what()));

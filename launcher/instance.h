@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An instance is a folder: instances/i-.../{instance.json,events.jsonl,console.log,supervisor.log,
-// disks/,ssh/}. There is no daemon; sockets and the pid file are in the (short) run folder.
+// disks/,ssh/}. There is no daemon; sockets and the pid file are in the (short) run folder. Of a terminated one
+// ended/i-.../{instance.json,events.jsonl} stay.
 #pragma once
 
 #include "core/accelerator.h"
@@ -10,6 +11,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,8 +21,27 @@ namespace kiln::launcher
 {
 
 // EC2's words.
-enum class InstanceState { pending, running, shutting_down, stopped, terminated };
+enum class InstanceState { pending, running, stopping, stopped, shutting_down, terminated };
 [[nodiscard]] std::string_view name_of(InstanceState state) noexcept;
+[[nodiscard]] std::optional<InstanceState> parse_state(std::string_view text);
+
+// What a guest that powers itself off becomes (EC2: InstanceInitiatedShutdownBehavior).
+enum class ShutdownBehavior { stop, terminate };
+[[nodiscard]] std::string_view name_of(ShutdownBehavior behavior) noexcept;
+
+// A request's name, under which a repeated `kiln run` finds what it launched before (EC2: ClientToken).
+struct ClientToken {
+    std::string token;
+    std::string parameters; // digest of what was asked for
+};
+
+// A TCP port of the guest on one of 127.0.0.1, for as long as the instance runs, and again after its next start.
+struct Forward {
+    std::uint16_t host_port = 0;
+    std::uint16_t guest_port = 0;
+};
+
+using Tags = std::map<std::string, std::string>;
 
 // One disk of an instance: its own overlay over the AMI's layers.
 struct InstanceDisk {
@@ -42,7 +63,8 @@ struct Instance {
     std::string id; // "i-" and 17 hex digits
     std::optional<std::string> name;
     InstanceState state = InstanceState::pending;
-    std::string state_reason; // why it ended up in that state; empty while all is well
+    std::string state_reason;      // why it ended up in that state; empty while all is well
+    std::string state_reason_code; // EC2's word for that: "Client.InstanceInitiatedShutdown"; empty: none
     std::string region;
     std::string image_id; // "ami-..."
     std::string image_name;
@@ -52,6 +74,7 @@ struct Instance {
     std::string type;                          // "t3.small"
     unsigned vcpus = 1;
     ByteSize memory;
+    std::int64_t price = 0; // of the type at the last start: for an hour, in millionths of the currency
     Accelerator accelerator = Accelerator::tcg;
     std::string boot_mode = "bios";  // or "uefi"
     std::vector<InstanceDisk> disks; // the root disk first
@@ -62,6 +85,13 @@ struct Instance {
     std::string network = "user";    // libslirp in a helper; "qemu": in QEMU itself, as an older Kiln had it
     MetadataOptions metadata;
     std::string launched; // ISO 8601
+    std::string started;  // the same, of the last start; empty before the first
+    std::string boot_id;  // of the host at that start
+    ShutdownBehavior shutdown_behavior = ShutdownBehavior::stop;
+    bool termination_protection = false; // EC2: DisableApiTermination
+    Tags tags;
+    std::optional<ClientToken> client_token;
+    std::vector<Forward> forwards;
 };
 
 // Locally administered, and stable for the instance's life.
@@ -75,6 +105,7 @@ struct InstancePaths {
     InstancePaths(const Paths& paths, std::string_view id);
 
     std::filesystem::path folder;
+    std::filesystem::path ended;              // what becomes of `folder` when it is terminated
     std::filesystem::path record;             // instance.json
     std::filesystem::path events;             // events.jsonl
     std::filesystem::path console;            // console.log
@@ -96,11 +127,13 @@ struct InstancePaths {
     std::filesystem::path qemu_network_socket;    // QEMU's own: frames for the guest
 };
 
-// All instances, oldest first. One whose QEMU is gone while its record says running (a crash, a
-// host reboot) is shown as stopped, with the reason.
+// All instances but the terminated ones, oldest first. One whose QEMU is gone while its record says running (a crash,
+// a host reboot) is shown as stopped, with the reason.
 [[nodiscard]] std::vector<Instance> list_instances(const Paths& paths);
+// Those that were terminated, oldest first: of them only the record and the event log are left.
+[[nodiscard]] std::vector<Instance> list_terminated(const Paths& paths);
 
-// By id or name. Throws Error{not_found} with what there is.
+// By id or name; a terminated one by its id alone. Throws Error{not_found} with what there is.
 [[nodiscard]] Instance resolve_instance(const Paths& paths, std::string_view reference);
 
 } // namespace kiln::launcher

@@ -12,7 +12,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <ctime>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace kiln::launcher
@@ -21,16 +23,43 @@ namespace fs = std::filesystem;
 namespace
 {
 
+bool is_locked(const fs::path& file)
+{
+    if (!fs::exists(file)) {
+        return false;
+    }
+    try {
+        const FileLock lock(file, FileLock::Wait::fail, "busy");
+        return false;
+    } catch (const Error& error) {
+        return error.kind() == ErrorKind::conflict;
+    }
+}
+
+// Whether a command is at work on the instance: launching, starting, terminating.
+bool is_busy(const InstancePaths& files)
+{
+    return is_locked(files.folder / "life.lock") || has_supervisor(files);
+}
+
 // The record, corrected by what can be seen: a guest without QEMU does not run.
 Instance load_as_seen(const Paths& paths, const std::string& id)
 {
     const InstancePaths files(paths, id);
     Instance instance = load_record(files);
-    const bool claims_to_run =
-        instance.state == InstanceState::running || instance.state == InstanceState::shutting_down;
+    const bool claims_to_run = instance.state == InstanceState::running || instance.state == InstanceState::stopping;
     if (claims_to_run && !find_qemu(files, id)) {
         instance.state = InstanceState::stopped;
-        instance.state_reason = "its QEMU is gone: killed, crashed, or the host was rebooted";
+        instance.state_reason_code = "Server.InternalError";
+        instance.state_reason = !instance.boot_id.empty() && instance.boot_id != host_boot_id()
+                                    ? "the host was rebooted while it ran"
+                                    : "its QEMU is gone: it was killed, or it crashed";
+    } else if (instance.state == InstanceState::pending && !find_qemu(files, id) && !is_busy(files)) {
+        instance.state = InstanceState::stopped;
+        instance.state_reason_code = "Server.InternalError";
+        instance.state_reason = "its start was interrupted";
+    } else if (instance.state == InstanceState::shutting_down && !is_busy(files)) {
+        instance.state_reason = "its termination was interrupted; terminate it again";
     }
     return instance;
 }
@@ -52,8 +81,8 @@ std::optional<pid_t> find_process(const fs::path& pid_file, std::string_view mar
 } // namespace
 
 InstancePaths::InstancePaths(const Paths& paths, std::string_view id)
-    : folder(paths.instances / id), record(folder / "instance.json"), events(folder / "events.jsonl"),
-      console(folder / "console.log"), user_data(folder / "user-data"),
+    : folder(paths.instances / id), ended(paths.home / "ended" / id), record(folder / "instance.json"),
+      events(folder / "events.jsonl"), console(folder / "console.log"), user_data(folder / "user-data"),
       firmware_variables(folder / "firmware-variables.fd"), supervisor_log(folder / "supervisor.log"),
       network_log(folder / "network.log"), disks(folder / "disks"), ssh(folder / "ssh"), run(paths.run / id),
       qmp_socket(run / "qmp.sock"), agent_socket(run / "agent.sock"), control_socket(run / "control.sock"),
@@ -72,14 +101,60 @@ void save_record(const InstancePaths& paths, const Instance& instance)
     write_file_durably(paths.record, to_json(instance).dump(2) + "\n", 0600);
 }
 
+Instance update_record(const InstancePaths& paths, const std::function<void(Instance&)>& change)
+{
+    if (!fs::exists(paths.record)) { // the lock would be made anew
+        throw Error(ErrorKind::not_found, fmt::format("{} is gone", paths.folder.filename().native()));
+    }
+    const FileLock lock(paths.folder / "record.lock", FileLock::Wait::block);
+    Instance instance = load_record(paths);
+    change(instance);
+    save_record(paths, instance);
+    return instance;
+}
+
 void append_event(const InstancePaths& paths, std::string_view event, const Json& detail)
 {
-    FileDescriptor fd(::open(paths.events.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    const std::string line = Json{{"time", iso_now()}, {"event", event}, {"detail", detail}}.dump() + "\n";
+    FileDescriptor fd(::open(paths.events.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    std::string line = Json{{"time", iso_now()}, {"event", event}, {"detail", detail}}.dump() + "\n";
+    char last = '\n';
+    if (const off_t end = fd ? ::lseek(fd.get(), 0, SEEK_END) : 0;
+        end > 0 && ::pread(fd.get(), &last, 1, end - 1) == 1 && last != '\n') {
+        line.insert(0, "\n");
+    }
     if (!fd || ::write(fd.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
         ::fdatasync(fd.get()) != 0) {
         throw system_error(errno, fmt::format("writing {}", paths.events.native()));
     }
+}
+
+void touch_events(const InstancePaths& paths) noexcept
+{
+    ::utimensat(AT_FDCWD, paths.events.c_str(), nullptr, 0);
+}
+
+bool has_supervisor(const InstancePaths& paths)
+{
+    return is_locked(paths.folder / "supervisor.lock");
+}
+
+std::string host_boot_id()
+{
+    static const std::string id = [] {
+        std::string text = read_file("/proc/sys/kernel/random/boot_id", ByteSize(64));
+        text.erase(text.find_last_not_of('\n') + 1);
+        return text;
+    }();
+    return id;
+}
+
+std::chrono::system_clock::time_point host_boot_time()
+{
+    timespec now{};
+    timespec up{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    ::clock_gettime(CLOCK_BOOTTIME, &up);
+    return std::chrono::system_clock::from_time_t(now.tv_sec - up.tv_sec);
 }
 
 std::optional<pid_t> find_qemu(const InstancePaths& paths, std::string_view id)
@@ -93,17 +168,20 @@ std::optional<pid_t> find_network_helper(const InstancePaths& paths, std::string
     return find_process(paths.network_pid_file, fmt::format("{}{}", "network\0"sv, id));
 }
 
-std::vector<Instance> list_instances(const Paths& paths)
+namespace
+{
+
+std::vector<Instance> list_folder(const fs::path& folder, const std::function<Instance(const std::string&)>& load)
 {
     std::vector<Instance> instances;
     std::error_code ignored;
-    for (const fs::directory_entry& entry : fs::directory_iterator(paths.instances, ignored)) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
         const std::string id = entry.path().filename();
         if (!is_resource_id("i-", id)) {
             continue;
         }
         try {
-            instances.push_back(load_as_seen(paths, id));
+            instances.push_back(load(id));
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::not_found) { // terminated while we looked
                 throw;
@@ -114,11 +192,42 @@ std::vector<Instance> list_instances(const Paths& paths)
     return instances;
 }
 
+Instance load_terminated(const Paths& paths, const std::string& id)
+{
+    InstancePaths files(paths, id);
+    files.record = files.ended / files.record.filename();
+    return load_record(files);
+}
+
+} // namespace
+
+std::vector<Instance> list_instances(const Paths& paths)
+{
+    return list_folder(paths.instances, [&](const std::string& id) { return load_as_seen(paths, id); });
+}
+
+std::vector<Instance> list_terminated(const Paths& paths)
+{
+    return list_folder(paths.home / "ended", [&](const std::string& id) { return load_terminated(paths, id); });
+}
+
 Instance resolve_instance(const Paths& paths, std::string_view reference)
 {
+    if (is_resource_id("i-", reference)) { // no need to look at the others
+        const std::string id(reference);
+        for (const auto& load : {load_as_seen, load_terminated}) {
+            try {
+                return load(paths, id);
+            } catch (const Error& error) {
+                if (error.kind() != ErrorKind::not_found) {
+                    throw;
+                }
+            }
+        }
+    }
     std::vector<std::string> known;
     for (Instance& instance : list_instances(paths)) {
-        if (instance.id == reference || instance.name == reference) {
+        if (instance.name == reference) {
             return std::move(instance);
         }
         known.push_back(instance.id);

@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes an instance's folder and starts it, or leaves nothing.
+// Makes instances' folders and starts them, or leaves nothing.
 #include "launcher/launch.h"
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/interrupt.h"
 #include "core/process.h"
 #include "core/random.h"
 #include "core/text.h"
 #include "core/timestamp.h"
 #include "launcher/control.h"
 #include "launcher/instance_store.h"
+#include "launcher/life/life_lock.h"
+#include "launcher/life/removal.h"
+#include "launcher/life/start.h"
 #include "launcher/qemu_command.h"
+#include "launcher/quota.h"
 #include "launcher/user_data.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
-#include <thread>
+#include <iterator>
+#include <optional>
+#include <tuple>
 
 namespace kiln::launcher
 {
@@ -25,31 +31,11 @@ namespace fs = std::filesystem;
 namespace
 {
 
-constexpr std::chrono::seconds start_limit{60};
-
 bool is_instance_name(std::string_view name)
 {
     const auto inner = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
     return !name.empty() && name.size() <= 63 && std::ranges::all_of(name, inner) && name.front() != '-' &&
            name.back() != '-' && !name.starts_with("i-");
-}
-
-void require_memory(const InstanceType& type)
-{
-    std::ifstream meminfo("/proc/meminfo");
-    std::uint64_t kibibytes = 0;
-    for (std::string key; meminfo >> key;) {
-        if (key == "MemAvailable:" && meminfo >> kibibytes) {
-            break;
-        }
-    }
-    const ByteSize available(kibibytes << 10U);
-    if (kibibytes != 0 && available < type.memory) {
-        throw Error(ErrorKind::launch,
-                    fmt::format("a {} has {} of memory, and this host has {} available", type.name,
-                                to_string(type.memory), to_string(available)),
-                    "choose a smaller --type, or terminate other instances");
-    }
 }
 
 void require_free_name(const Paths& paths, const std::string& name)
@@ -80,11 +66,16 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     instance.type = request.type.name;
     instance.vcpus = request.type.vcpus;
     instance.memory = request.type.memory;
+    instance.price = request.type.price;
     instance.accelerator = request.accelerator;
     instance.boot_mode = image.manifest().boot_mode;
     instance.user_data = request.user_data.has_value();
     instance.account_id = request.account_id;
     instance.metadata = request.metadata;
+    instance.shutdown_behavior = request.shutdown_behavior;
+    instance.termination_protection = request.termination_protection;
+    instance.tags = request.tags;
+    instance.client_token = request.client_token;
     instance.launched = iso_now();
     for (const bundle::BlockDeviceMapping& mapping : image.manifest().block_devices) {
         InstanceDisk disk;
@@ -124,78 +115,144 @@ void fill_folder(const fs::path& staging, Instance& instance, const InstancePath
     write_file_durably(staging / "instance.json", to_json(instance).dump(2) + "\n", 0600);
 }
 
-// Returns when the supervisor answers. Throws what kept QEMU from starting.
-void wait_until_started(const Paths& paths, const std::string& id, const std::stop_token& stop)
+// One that is about to be launched: nobody else changes its life until that is done.
+struct Launching {
+    Instance instance;
+    FileLock life;
+};
+
+// Everything of `count` new instances, in `staging`, and then, all checks made, in their places.
+std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage& image, const LaunchRequest& request,
+                               std::size_t count, const std::stop_token& stop)
 {
-    const InstancePaths files(paths, id);
-    const auto deadline = std::chrono::steady_clock::now() + start_limit;
-    for (;;) {
-        const Instance instance = load_record(files);
-        if (instance.state == InstanceState::running) {
-            return;
+    WorkFolder::sweep_abandoned(paths.work);
+    make_directories(paths.work, 0700);
+    const WorkFolder staging(paths.work, "launch-");
+    std::vector<Launching> launching;
+    for (std::size_t i = 0; i < count; ++i) {
+        throw_if_interrupted(stop);
+        Instance instance = describe(image, request);
+        const fs::path folder = staging.path() / instance.id;
+        fill_folder(folder, instance, InstancePaths(paths, instance.id), request, stop);
+        launching.push_back({std::move(instance), FileLock(folder / "life.lock", FileLock::Wait::fail)});
+    }
+    const FileLock lock(paths.home / "instances.lock", FileLock::Wait::block);
+    if (request.name) {
+        require_free_name(paths, *request.name);
+    }
+    require_quota(paths, request.type.vcpus, request.type.memory, count);
+    for (const Launching& one : launching) {
+        const InstancePaths files(paths, one.instance.id);
+        make_run_folder(paths, files);
+        fs::rename(staging.path() / one.instance.id, files.folder);
+    }
+    sync_directory(paths.instances);
+    return launching;
+}
+
+void begin(const Paths& paths, const Instance& instance)
+{
+    Json detail = bill_of(instance);
+    detail["unsigned_image"] = instance.unsigned_image ? Json(*instance.unsigned_image) : Json();
+    append_event(InstancePaths(paths, instance.id), "pending", detail);
+    start_supervisor(paths, instance.id);
+}
+
+// All of them run then, or none is left.
+void bring_up(const Paths& paths, const std::vector<Launching>& launching, const std::stop_token& stop)
+{
+    std::size_t number = 0;
+    try {
+        for (const Launching& one : launching) {
+            begin(paths, one.instance);
         }
-        if (instance.state == InstanceState::stopped || std::chrono::steady_clock::now() > deadline) {
-            const std::string log = fs::exists(files.supervisor_log) ? read_file(files.supervisor_log) : "";
-            throw Error(ErrorKind::launch,
-                        instance.state_reason.empty()
-                            ? fmt::format("the supervisor did not start QEMU: {}", tail_in_one_line(log, 3))
-                            : instance.state_reason);
+        for (const Launching& one : launching) {
+            ++number;
+            await_start(paths, one.instance.id, stop);
         }
-        if (stop.stop_requested()) {
-            throw Error(ErrorKind::interrupted, "interrupted");
+    } catch (...) {
+        for (const Launching& one : launching) {
+            discard(paths, one.instance.id);
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        if (launching.size() == 1) {
+            throw;
+        }
+        try {
+            throw;
+        } catch (Error& error) {
+            throw error.while_doing(
+                fmt::format("instance {} of {} did not start, and none is left", number, launching.size()));
+        }
     }
 }
 
 } // namespace
 
-Instance launch(const Paths& paths, const registry::VerifiedImage& image, const LaunchRequest& request,
-                const std::stop_token& stop)
+std::vector<Instance> find_launched(const Paths& paths, const ClientToken& token)
 {
-    require_program("qemu-system-x86_64", "qemu-system-x86");
-    require_program("ssh-keygen", "openssh-client");
-    if (image.manifest().boot_mode == "uefi" && !(fs::exists(firmware_code) && fs::exists(firmware_variables))) {
-        throw Error(ErrorKind::missing_tool, "the AMI boots with UEFI, and its firmware is not installed",
-                    "apt-get install ovmf");
+    const auto plain = [](char c) { return c > ' ' && c < 0x7f; };
+    if (token.token.empty() || token.token.size() > 64 || !std::ranges::all_of(token.token, plain)) {
+        throw Error(ErrorKind::usage, fmt::format("\"{}\" is no client token", printable(token.token, false)),
+                    "it has 1 to 64 ASCII characters without spaces");
     }
+    std::vector<Instance> found = list_terminated(paths);
+    std::vector<Instance> there = list_instances(paths);
+    std::ranges::move(there, std::back_inserter(found));
+    std::erase_if(found, [&](const Instance& instance) {
+        return !instance.client_token || instance.client_token->token != token.token;
+    });
+    for (const Instance& instance : found) {
+        if (instance.client_token->parameters != token.parameters) {
+            throw Error(ErrorKind::conflict,
+                        fmt::format("IdempotentParameterMismatch: {} was launched with the client token {} and other "
+                                    "parameters",
+                                    instance.id, token.token),
+                        "use the parameters of before, or another token");
+        }
+    }
+    return found;
+}
+
+std::vector<Instance> launch(const Paths& paths, const registry::VerifiedImage& image, const LaunchRequest& request,
+                             const std::stop_token& stop)
+{
+    if (request.count < 1 || request.count > most_instances) {
+        throw Error(ErrorKind::usage, fmt::format("{} is no number of instances", request.count),
+                    fmt::format("1 to {} can be launched at once", most_instances));
+    }
+    if (request.count > 1 && request.name) {
+        throw Error(ErrorKind::usage, "a name is for one instance alone", "give several a tag: --tag KEY=VALUE");
+    }
+    require_programs(image.manifest().boot_mode);
+    require_program("ssh-keygen", "openssh-client");
     require_volume_sizes(image.manifest().block_devices, request.volumes);
-    require_memory(request.type);
     if (request.user_data) {
         require_user_data(*request.user_data);
     }
     make_directories(paths.home, 0700);
     make_directories(paths.instances, 0700);
-    make_private_directory(paths.run);
-    require_free_space(paths.instances, mebibytes(256), "an instance");
 
-    Instance instance = describe(image, request);
-    const InstancePaths files(paths, instance.id);
-    {
-        WorkFolder::sweep_abandoned(paths.work);
-        make_directories(paths.work, 0700);
-        const WorkFolder staging(paths.work, "launch-");
-        fill_folder(staging.path() / "instance", instance, files, request, stop);
-        const FileLock lock(paths.home / "instances.lock", FileLock::Wait::block);
-        if (request.name) {
-            require_free_name(paths, *request.name);
-        }
-        make_directories(files.run, 0700);
-        fs::rename(staging.path() / "instance", files.folder);
-        sync_directory(paths.instances);
+    std::optional<FileLock> repeated; // another run with a token waits, as it may be the same one
+    std::vector<Instance> instances;
+    if (request.client_token) {
+        repeated = lock_within(paths.home / "client-tokens.lock", std::chrono::minutes(10),
+                               "another launch with a client token is under way", stop);
+        instances = find_launched(paths, *request.client_token);
     }
-    try {
-        append_event(files, "pending",
-                     {{"image_id", instance.image_id},
-                      {"type", instance.type},
-                      {"unsigned_image", instance.unsigned_image ? Json(*instance.unsigned_image) : Json()}});
-        start_supervisor(paths, instance.id);
-        wait_until_started(paths, instance.id, stop);
-    } catch (...) {
-        terminate(paths, instance);
-        throw;
+    if (instances.size() >= request.count) {
+        return instances;
     }
-    return load_record(files);
+    const std::size_t missing = request.count - instances.size();
+    require_memory(request.type.name, request.type.memory, static_cast<unsigned>(missing));
+    require_free_space(paths.instances, mebibytes(256 * missing), "an instance");
+    const std::vector<Launching> launching = prepare(paths, image, request, missing, stop);
+    bring_up(paths, launching, stop);
+    for (const Launching& one : launching) {
+        instances.push_back(load_record(InstancePaths(paths, one.instance.id)));
+    }
+    // As they are listed, and as a repeated request returns them.
+    std::ranges::sort(instances, {}, [](const Instance& one) { return std::tie(one.launched, one.id); });
+    return instances;
 }
 
 } // namespace kiln::launcher

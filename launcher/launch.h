@@ -25,13 +25,25 @@ struct LaunchRequest {
     std::optional<std::string> user_data; // for cloud-init, up to longest_user_data
     std::string account_id;               // the caller's
     MetadataOptions metadata;
+    ShutdownBehavior shutdown_behavior = ShutdownBehavior::stop;
+    bool termination_protection = false;
+    Tags tags;
+    unsigned count = 1; // 1 to most_instances
+    std::optional<ClientToken> client_token;
 };
 
-// Makes the instance's folder, disks and launch key, starts its supervisor and returns when QEMU
-// runs the guest. On any error nothing of the instance is left. Throws Error{conflict} for a name
-// that is taken, {usage, no_space, missing_tool, launch, interrupted}.
-[[nodiscard]] Instance launch(const Paths& paths, const registry::VerifiedImage& image, const LaunchRequest& request,
-                              const std::stop_token& stop);
+inline constexpr unsigned most_instances = 100; // of one launch
+
+// Makes the instances' folders, disks and launch keys, starts their supervisors and returns when QEMU runs each guest.
+// They come up all, or nothing of any is left: also when the third of five does not start. With a client token, those
+// that were launched with it before are returned, and only missing ones launched (a `kiln run` was killed). Throws
+// Error{conflict} for a name that is taken, {usage, no_space, missing_tool, launch, interrupted}.
+[[nodiscard]] std::vector<Instance> launch(const Paths& paths, const registry::VerifiedImage& image,
+                                           const LaunchRequest& request, const std::stop_token& stop);
+
+// The instances, running or not, that were launched with that token, oldest first. Throws Error{conflict} when that was
+// with other parameters (EC2: IdempotentParameterMismatch), Error{usage} for what is no token.
+[[nodiscard]] std::vector<Instance> find_launched(const Paths& paths, const ClientToken& token);
 
 // Returns when the guest itself says that it is up: its agent answers and, where it runs systemd,
 // `systemctl is-system-running --wait` has ended; the guest's word ("running", "degraded", or
@@ -40,9 +52,11 @@ struct LaunchRequest {
 std::string wait_until_ready(const Paths& paths, const Instance& instance, std::chrono::seconds timeout,
                              const std::stop_token& stop);
 
-// Ends QEMU and the supervisor and removes all that is the instance's. Works in every state, also
-// when the supervisor or QEMU is gone already.
-void terminate(const Paths& paths, const Instance& instance);
+// Ends QEMU and the supervisor and removes all that is the instance's but its record and event log, from which the bill
+// is made. Works in every state, also when the supervisor or QEMU is gone already. Termination protection is the
+// caller's to look at. The guest is asked to shut down first where there is `patience`.
+void terminate(const Paths& paths, const Instance& instance, std::chrono::seconds patience = {},
+               const std::stop_token& stop = {});
 
 // What `kiln supervise ID` runs: starts QEMU (or adopts the one that runs), serves the control
 // socket and returns when QEMU has ended.

@@ -150,6 +150,9 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
     for (const std::size_t i : in_device_order(instance.disks)) {
         add_disk(argv, instance.disks[i], i);
     }
+    // The display that `kiln instance screenshot` takes a picture of. Every firmware, bootloader and kernel can draw on
+    // it as text. Last on the bus, so that it changes no other device's place.
+    argv.insert(argv.end(), {"-device", "VGA,vgamem_mb=16"});
     return argv;
 }
 

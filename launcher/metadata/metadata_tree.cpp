@@ -85,6 +85,19 @@ std::optional<std::string> list(const MetadataTree& tree, std::string_view folde
     return lines.empty() ? std::nullopt : std::optional(join(lines, "\n"));
 }
 
+// EC2 lets no key with a space or a slash, and not "." or "..", into the tree; here they are left out.
+void add_tags(MetadataTree& tree, const Instance& instance)
+{
+    if (instance.name) {
+        tree["meta-data/tags/instance/Name"] = *instance.name;
+    }
+    for (const auto& [key, value] : instance.tags) {
+        if (key.find_first_of(" /") == std::string::npos && key != "." && key != "..") {
+            tree["meta-data/tags/instance/" + key] = value;
+        }
+    }
+}
+
 } // namespace
 
 MetadataTree metadata_tree(const MetadataSource& source)
@@ -108,8 +121,8 @@ MetadataTree metadata_tree(const MetadataSource& source)
     add_disks(tree, instance);
     add_network(tree, instance);
     tree[fmt::format("{}0/openssh-key", public_keys)] = source.public_key.substr(0, source.public_key.find('\n'));
-    if (instance.metadata.tags && instance.name) {
-        tree["meta-data/tags/instance/Name"] = *instance.name;
+    if (instance.metadata.tags) {
+        add_tags(tree, instance);
     }
     tree["dynamic/instance-identity/document"] = identity_document(instance);
     if (source.user_data) {

@@ -10,7 +10,7 @@ for name in "${named[@]}"; do
     if [[ $name == */* ]]; then
         script=$(basename "$name" .sh)
         [ -x "$source_dir/tests/$name" ] || fail "there is no script tests/$name"
-        grep -q "kiln_integration_test($script" "$source_dir/tests/CMakeLists.txt" || fail "$name is not run by ctest"
+        grep -qE "kiln_integration_test\($script|^foreach\(name .*\<$script\>" "$source_dir/tests/CMakeLists.txt" || fail "$name is not run by ctest"
     else
         grep -rqE "^TEST(_F)?\(${name%.*}, ${name#*.}\)" "$source_dir/tests" --include=*.cpp || fail "there is no test $name"
     fi

@@ -67,5 +67,31 @@ TEST(QmpClient, WantsTheGreeting)
     EXPECT_THROW(static_cast<void>(JsonSocket::connect(std::string(200, 'x'), "QEMU")), Error);
 }
 
+TEST(QmpClient, KeepsEventsThatCameBesideAnswers)
+{
+    FakeServer server(greeting, then("{\"event\":\"RESET\",\"data\":{}}\n{\"return\":{}}\n{\"event\":\"SHUTDOWN\"}\n"));
+    QmpClient client(JsonSocket::connect(server.path(), "QEMU"));
+    client.execute("query-jobs", Json::object(), short_limit);
+    std::vector<Json> events;
+    for (int i = 0; i < 100 && events.size() < 2; ++i) { // the second may be on its way
+        for (Json& event : client.take_events()) {
+            events.push_back(std::move(event));
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    ASSERT_EQ(events.size(), 2U);
+    EXPECT_EQ(events[0].at("event"), "RESET");
+    EXPECT_EQ(events[1].at("event"), "SHUTDOWN");
+    EXPECT_TRUE(client.take_events().empty());
+}
+
+TEST(QmpClient, TakesEventsAlsoWhenQemuHasGone)
+{
+    FakeServer server(greeting, then("close"));
+    QmpClient client(JsonSocket::connect(server.path(), "QEMU"));
+    EXPECT_THROW(client.execute("quit", Json::object(), short_limit), Error);
+    EXPECT_TRUE(client.take_events().empty());
+}
+
 } // namespace
 } // namespace kiln

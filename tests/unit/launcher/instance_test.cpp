@@ -3,7 +3,10 @@
 #include "core/files.h"
 #include "launcher/instance_type.h"
 #include "launcher/launch.h"
+#include "launcher/life/life_lock.h"
 #include "launcher/qemu_command.h"
+#include "launcher/tags.h"
+#include "launcher/usage/history.h"
 #include "launcher/volume_sizes.h"
 #include "tests/support/golden.h"
 #include "tests/unit/launcher/fixtures.h"
@@ -11,6 +14,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace kiln::launcher
@@ -113,7 +118,7 @@ TEST(InstanceRecord, RefusesWhatItDoesNotKnow)
     newer["schema"] = 2;
     EXPECT_THROW(static_cast<void>(instance_from_json(newer)), Error);
     for (const auto& [key, value] : good.items()) {
-        if (key == "network" || key == "unsigned_image") {
+        if (key == "network" || key == "unsigned_image" || key == "instance_initiated_shutdown_behavior") {
             continue; // of before there was the field; the next test
         }
         Json wrong = good;
@@ -135,10 +140,14 @@ TEST(InstanceRecord, OneOfAnOlderKilnLoads)
 {
     const InstancePaths files(paths_in("/home/kiln"), "i-0123456789abcdef0");
     Json old = to_json(small_instance(files));
-    for (const char* key : {"account_id", "network", "metadata_options"}) {
+    for (const char* key :
+         {"account_id", "network", "metadata_options", "instance_initiated_shutdown_behavior", "tags", "client_token",
+          "forwards", "started", "host_boot_id", "price_per_hour", "disable_api_termination", "state_reason_code"}) {
         old.erase(key);
     }
     const Instance instance = instance_from_json(old);
+    EXPECT_EQ(instance.shutdown_behavior, ShutdownBehavior::stop);
+    EXPECT_FALSE(instance.termination_protection);
     EXPECT_EQ(instance.network, "qemu"); // libslirp in QEMU itself
     EXPECT_EQ(instance.account_id, "");
     EXPECT_FALSE(instance.metadata.v1);
@@ -215,6 +224,76 @@ TEST_F(InstanceList, TerminateLeavesNothingAlsoTwice)
     EXPECT_FALSE(fs::exists(files_.run));
     EXPECT_NO_THROW(terminate(paths_, instance));
     EXPECT_TRUE(list_instances(paths_).empty());
+    // But for the bill.
+    ASSERT_EQ(list_terminated(paths_).size(), 1U);
+    EXPECT_EQ(resolve_instance(paths_, instance.id).state, InstanceState::terminated);
+    EXPECT_THROW(static_cast<void>(resolve_instance(paths_, "web")), Error); // the name is free again
+    EXPECT_THAT(read_file(files_.ended / "events.jsonl"), testing::HasSubstr("\"event\":\"terminated\""));
+}
+
+TEST_F(InstanceList, AnInterruptedTerminationIsFinishedByTheNext)
+{
+    update_record(files_, [](Instance& instance) { instance.state = InstanceState::shutting_down; });
+    fs::create_directories(files_.disks);
+    const Instance instance = resolve_instance(paths_, "web");
+    EXPECT_EQ(instance.state, InstanceState::shutting_down);
+    EXPECT_THAT(instance.state_reason, testing::HasSubstr("terminate it again"));
+    terminate(paths_, instance);
+    EXPECT_EQ(resolve_instance(paths_, instance.id).state, InstanceState::terminated);
+}
+
+TEST_F(InstanceList, Attack30_AfterARebootOfTheHostTheReasonSaysSo)
+{
+    update_record(files_, [](Instance& instance) { instance.boot_id = host_boot_id(); });
+    EXPECT_THAT(resolve_instance(paths_, "web").state_reason, testing::HasSubstr("killed, or it crashed"));
+    update_record(files_, [](Instance& instance) { instance.boot_id = "of another boot"; });
+    const Instance seen = resolve_instance(paths_, "web");
+    EXPECT_EQ(seen.state, InstanceState::stopped);
+    EXPECT_EQ(seen.state_reason, "the host was rebooted while it ran");
+    EXPECT_EQ(seen.state_reason_code, "Server.InternalError");
+    EXPECT_FALSE(fs::exists(files_.events)); // who only looks writes nothing
+}
+
+TEST_F(InstanceList, Attack30_AnEndThatNobodySawIsWrittenDownOnce)
+{
+    append_event(files_, "running", {{"type", "t3.small"}, {"price_per_hour", "0.0208"}});
+    timespec times[2] = {{1'800'000'000, 0}, {1'800'000'000, 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, files_.events.c_str(), times, 0), 0);
+    const Instance settled = settle(files_, "i-0123456789abcdef0");
+    EXPECT_EQ(settled.state, InstanceState::stopped);
+    const std::string log = read_file(files_.events);
+    EXPECT_EQ(settle(files_, settled.id).state, InstanceState::stopped);
+    EXPECT_EQ(read_file(files_.events), log);
+    EXPECT_THAT(log, testing::HasSubstr("\"event\":\"stopped\""));
+}
+
+TEST_F(InstanceList, AnEventGoesBehindALineThatACrashCutOff)
+{
+    append_event(files_, "pending", Json::object());
+    write_file_durably(files_.events, read_file(files_.events) + "{\"time\":\"20");
+    append_event(files_, "running", Json::object());
+    const std::string log = read_file(files_.events);
+    EXPECT_THAT(log, testing::HasSubstr("{\"time\":\"20\n{\"detail\""));
+    EXPECT_EQ(read_history("i-0123456789abcdef0", log).runs.size(), 1U);
+}
+
+TEST_F(InstanceList, TagsHaveTheirLimits)
+{
+    EXPECT_EQ(parse_tags({"team=web", "stage="}), (Tags{{"team", "web"}, {"stage", ""}}));
+    EXPECT_EQ(parse_tags({"equation=a=b"}).at("equation"), "a=b");
+    for (const char* wrong : {"team", "=web", "aws:x=1", "kiln:x=1", "a\x1b=1", "a=\xe2\x80\xae"}) {
+        EXPECT_THROW(static_cast<void>(parse_tags({wrong})), Error) << wrong;
+    }
+    EXPECT_THROW(static_cast<void>(parse_tags({"a=1", "a=2"})), Error);
+    EXPECT_THROW(static_cast<void>(parse_tags({std::string(129, 'k') + "=v"})), Error);
+    EXPECT_THROW(static_cast<void>(parse_tags({"k=" + std::string(257, 'v')})), Error);
+    std::vector<std::string> many;
+    for (int i = 0; i < 50; ++i) {
+        many.push_back("k" + std::to_string(i) + "=v");
+    }
+    EXPECT_EQ(change_tags(paths_, "i-0123456789abcdef0", parse_tags(many), {}).tags.size(), 50U);
+    EXPECT_THROW(change_tags(paths_, "i-0123456789abcdef0", {{"one", "more"}}, {}), Error);
+    EXPECT_EQ(change_tags(paths_, "i-0123456789abcdef0", {{"one", "more"}}, {"k0", "none"}).tags.size(), 50U);
 }
 
 std::string chosen(const std::optional<std::string>& asked, const bundle::LaunchDefaults& launch)
@@ -287,6 +366,40 @@ TEST(InstanceType, TheDataFileHasThem)
     } catch (const Error& error) {
         EXPECT_EQ(error.kind(), ErrorKind::not_found);
         EXPECT_THAT(error.hint(), testing::StartsWith("did you mean t3.small? the types are t3.nano, "));
+    }
+}
+
+TEST(InstanceType, TheUserAddsTypes)
+{
+    const test::TemporaryFolder folder;
+    const fs::path file = folder.path() / "instance-types.json";
+    EXPECT_EQ(load_instance_types(file).size(), 6U); // there need not be one
+    write_file_durably(file, R"({"schema": 2, "types": [
+        {"name": "my.big", "vcpus": 8, "memory": "24 GiB", "price_per_hour": "0.5"},
+        {"name": "my.tiny", "vcpus": 1, "memory": "128 MiB"}]})");
+    EXPECT_EQ(find_instance_type("my.big", file).vcpus, 8U);
+    EXPECT_EQ(find_instance_type("my.big", file).price, 500'000);
+    EXPECT_EQ(find_instance_type("my.tiny", file).family, "my");
+    EXPECT_EQ(load_instance_types(file).front().name, "my.tiny");
+    EXPECT_EQ(choose_instance_type({}, {.minimum_memory = gibibytes(20)}, file).name, "my.big");
+    for (const char* wrong :
+         {R"({"name": "t3.nano", "vcpus": 1, "memory": "1 GiB"})", R"({"name": "a b", "vcpus": 1, "memory": "1 GiB"})",
+          R"({"name": "my.x", "vcpus": 0, "memory": "1 GiB"})", R"({"name": "my.x", "vcpus": 1, "memory": "lots"})",
+          R"({"name": "my.x", "vcpus": 1, "memory": "1 GiB", "price_per_hour": "-1"})",
+          R"({"name": "my.x", "vcpus": 1, "memory": "1 GiB", "colour": "red"})", R"({"vcpus": 1})", "7"}) {
+        write_file_durably(file, std::string(R"({"schema": 2, "types": [)") + wrong + "]}");
+        EXPECT_THROW(static_cast<void>(load_instance_types(file)), Error) << wrong;
+    }
+}
+
+TEST(InstanceType, PricesAreExact)
+{
+    EXPECT_EQ(parse_price("0.0208"), 20'800);
+    EXPECT_EQ(parse_price("12"), 12'000'000);
+    EXPECT_EQ(parse_price("0.000001"), 1);
+    EXPECT_EQ(price_text(20'800), "0.020800");
+    for (const char* wrong : {"", "-1", "1.", ".5", "0.0000001", "1e3", "1,5", "99999999999999999999"}) {
+        EXPECT_EQ(parse_price(wrong), std::nullopt) << wrong;
     }
 }
 

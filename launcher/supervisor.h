@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Internal: the process behind `kiln supervise ID`, one an instance. It starts QEMU and the network helper or adopts
+// those that run, owns QEMU's QMP and guest agent sockets, serves the control socket, and ends when QEMU has ended. Its
+// own death does not touch the guest or its network.
+#pragma once
+
+#include "core/json_socket.h"
+#include "core/qmp_client.h"
+#include "launcher/guest_agent.h"
+#include "launcher/instance_store.h"
+#include "launcher/life/power.h"
+#include "launcher/network/network_process.h"
+#include "launcher/qemu_process.h"
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+namespace kiln::launcher
+{
+
+class Supervisor
+{
+public:
+    Supervisor(const Paths& paths, const std::string& id);
+
+    // Starts QEMU, or adopts the one that runs. Throws Error{conflict} when there is none and none is to be started.
+    void start();
+    // Serves until QEMU has ended, and writes down how it did.
+    void serve();
+    // That start() threw `error`.
+    void record_failure(const std::exception& error);
+    // Whether the instance is to be terminated now that it has ended.
+    [[nodiscard]] bool to_be_terminated() const noexcept { return to_be_terminated_; }
+
+private:
+    void launch_qemu();
+    void record_start();
+    void record_end();
+    void begin_shutdown(std::chrono::milliseconds patience);
+    // `begin` tells whether the helper is a new one, which has no forwards yet.
+    void restore_network(bool (NetworkProcess::*begin)());
+    void add_ssh_forward();
+    void add_forwards();
+    bool thaw_left_over();
+
+    template <typename Work> void in_background(Work work)
+    {
+        ++serving_;
+        std::thread([this, work = std::move(work)] {
+            work();
+            --serving_;
+        }).detach();
+    }
+
+    // supervisor_requests.cpp
+    void answer_one(FileDescriptor fd);
+    [[nodiscard]] Json carry_out(const Json& request, const JsonSocket& client);
+    [[nodiscard]] Json shut_down(std::chrono::seconds patience);
+    [[nodiscard]] Json exec(const Json& request, const std::function<bool()>& cancelled);
+    [[nodiscard]] Json copy(const std::filesystem::path& into, const std::function<bool()>& cancelled);
+    [[nodiscard]] Json guest_file(const Json& request);
+    [[nodiscard]] Json screenshot();
+    [[nodiscard]] Json add_port(std::uint16_t guest_port, std::uint16_t host_port);
+    [[nodiscard]] Json remove_port(std::uint16_t host_port);
+
+    InstancePaths paths_;
+    Instance instance_;
+    NetworkProcess network_;
+    GuestAgent agent_;
+    std::optional<WatchedProcess> qemu_;
+    std::unique_ptr<QmpClient> qmp_;
+    std::optional<Power> power_;
+    std::atomic<bool> shutting_down_ = false;
+    bool to_be_terminated_ = false;
+    std::mutex copying_;
+    std::mutex taking_screenshot_;
+    std::atomic<int> serving_ = 0;
+};
+
+} // namespace kiln::launcher

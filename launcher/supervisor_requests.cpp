@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// What commands ask of a supervisor, each in a thread of its own.
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+#include "launcher/control.h"
+#include "launcher/disk_copy.h"
+#include "launcher/supervisor.h"
+#include "signing/base64.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+
+namespace kiln::launcher
+{
+namespace
+{
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::string_view what = "the request";
+
+std::uint16_t port_of(const Json& request, std::string_view key, std::int64_t lowest = 1)
+{
+    const std::int64_t port = integer_member(request, key, what);
+    if (port < lowest || port > 65535) {
+        throw Error(ErrorKind::usage, fmt::format("{} is no TCP port", port));
+    }
+    return static_cast<std::uint16_t>(port);
+}
+
+seconds patience_of(const Json& request)
+{
+    return seconds(integer_member(request, "patience_seconds", what));
+}
+
+} // namespace
+
+void Supervisor::answer_one(FileDescriptor fd)
+{
+    JsonSocket client(std::move(fd), "the client");
+    Json answer;
+    std::optional<std::uint16_t> forward; // lasts until the client goes
+    try {
+        const Json request = client.receive(in(seconds(10)));
+        if (string_member(request, "request", "the request") == "forward") {
+            forward = network_.add_forward(port_of(request, "port"));
+            answer = result_answer({{"port", *forward}});
+        } else {
+            answer = result_answer(carry_out(request, client));
+        }
+    } catch (const std::exception& error) {
+        answer = error_answer(error);
+    }
+    try {
+        client.send(answer, in(seconds(60)));
+        while (forward && !client.closed() && !qemu_->ended()) {
+            std::this_thread::sleep_for(milliseconds(50));
+        }
+    } catch (const Error&) { // the client has gone
+    }
+    try {
+        if (forward) {
+            network_.remove_forward(*forward);
+        }
+    } catch (const Error&) { // QEMU has gone
+    }
+}
+
+Json Supervisor::shut_down(seconds patience)
+{
+    const Instance now = update_record(paths_, [](Instance& instance) {
+        if (instance.state == InstanceState::running) { // else it is being terminated
+            instance.state = InstanceState::stopping;
+            instance.state_reason.clear();
+            instance.state_reason_code = "Client.UserInitiatedShutdown";
+        }
+    });
+    append_event(paths_, std::string(name_of(now.state)), {{"patience_seconds", patience.count()}});
+    begin_shutdown(patience);
+    return Json::object();
+}
+
+Json Supervisor::carry_out(const Json& request, const JsonSocket& client)
+{
+    const std::string name = string_member(request, "request", what);
+    const auto cancelled = [&client, this] { return client.closed() || qemu_->ended(); };
+    if (name == "ping") {
+        return {{"instance_id", instance_.id}};
+    }
+    if (name == "ping-guest") {
+        return {{"answers", agent_.answers(milliseconds(integer_member(request, "limit_ms", what)))}};
+    }
+    if (name == "shut-down") {
+        return shut_down(patience_of(request));
+    }
+    if (name == "reboot") {
+        const bool by_itself = power_->reboot(patience_of(request), cancelled);
+        append_event(paths_, "rebooted", {{"by_itself", by_itself}});
+        return {{"by_itself", by_itself}};
+    }
+    if (name == "exec") {
+        return exec(request, cancelled);
+    }
+    if (name == "guest-file") {
+        return guest_file(request);
+    }
+    if (name == "screenshot") {
+        return screenshot();
+    }
+    if (name == "add-port") {
+        return add_port(port_of(request, "guest_port"), port_of(request, "host_port", 0));
+    }
+    if (name == "remove-port") {
+        return remove_port(port_of(request, "host_port"));
+    }
+    if (name == "connection-states") {
+        return {{"states", network_.connection_states(port_of(request, "host_port"), port_of(request, "guest_port"))}};
+    }
+    if (name == "copy-disks") {
+        return copy(string_member(request, "into", what), cancelled);
+    }
+    throw Error(ErrorKind::internal, fmt::format("the supervisor knows no request {}", printable(name, false)));
+}
+
+Json Supervisor::exec(const Json& request, const std::function<bool()>& cancelled)
+{
+    const ExecResult result = agent_.exec(member(request, "argv", what).get<std::vector<std::string>>(),
+                                          signing::parse_base64(string_member(request, "input", what)).value_or(""),
+                                          seconds(integer_member(request, "timeout_seconds", what)), cancelled);
+    return {{"status", result.status},
+            {"output", signing::base64(result.output)},
+            {"errors", signing::base64(result.errors)},
+            {"truncated", result.truncated}};
+}
+
+// The agent's own commands for files and no others.
+Json Supervisor::guest_file(const Json& request)
+{
+    constexpr std::array<std::string_view, 4> allowed{"guest-file-open", "guest-file-read", "guest-file-write",
+                                                      "guest-file-close"};
+    const std::string command = string_member(request, "command", what);
+    if (std::ranges::find(allowed, command) == allowed.end()) {
+        throw Error(ErrorKind::internal, fmt::format("{} is about no file", printable(command, false)));
+    }
+    return agent_.execute(command, member(request, "arguments", what), seconds(60));
+}
+
+Json Supervisor::screenshot()
+{
+    const std::lock_guard one_at_a_time(taking_screenshot_); // they share a file
+    const std::filesystem::path file = paths_.run / "screen.png";
+    qmp_->execute("screendump", {{"filename", file.native()}, {"format", "png"}});
+    const std::string png = read_file(file);
+    std::filesystem::remove(file);
+    return {{"png", signing::base64(png)}};
+}
+
+Json Supervisor::add_port(std::uint16_t guest_port, std::uint16_t host_port)
+{
+    const Forward forward{.host_port = network_.add_forward(guest_port, host_port), .guest_port = guest_port};
+    update_record(paths_, [&](Instance& now) { now.forwards.push_back(forward); });
+    return {{"host_port", forward.host_port}};
+}
+
+Json Supervisor::remove_port(std::uint16_t host_port)
+{
+    try {
+        network_.remove_forward(host_port);
+    } catch (const Error&) { // it could not be added at this start
+    }
+    return Json::object();
+}
+
+Json Supervisor::copy(const std::filesystem::path& into, const std::function<bool()>& cancelled)
+{
+    const std::unique_lock one_at_a_time(copying_, std::try_to_lock);
+    if (!one_at_a_time) {
+        throw Error(ErrorKind::conflict, fmt::format("another snapshot of {} is under way", instance_.id),
+                    "wait until it is done");
+    }
+    const DiskCopies copies = copy_running_disks(instance_, into, *qmp_, agent_, cancelled);
+    Json disks = Json::array();
+    for (const CopiedDisk& disk : copies.disks) {
+        disks.push_back({{"device", disk.disk.device}, {"delta", disk.delta.native()}});
+    }
+    append_event(paths_, "copied", {{"consistency", copies.consistency}, {"frozen_ms", copies.frozen_for.count()}});
+    return {{"disks", disks},
+            {"consistency", copies.consistency},
+            {"consistency_reason", copies.consistency_reason},
+            {"frozen_ms", copies.frozen_for.count()}};
+}
+
+} // namespace kiln::launcher
