@@ -75,6 +75,8 @@ void add_image_copy(CLI::App& image, Context& context);
 void add_registry(CLI::App& app, Context& context);
 void add_image_export(CLI::App& image, Context& context);
 void add_image_import(CLI::App& image, Context& context);
+void add_image_push(CLI::App& image, Context& context);
+void add_image_pull(CLI::App& image, Context& context);
 void add_image_sign(CLI::App& image, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_instance(CLI::App& app, Context& context);
