@@ -4,7 +4,7 @@
 // names it, and the layers come last, so that a reader of a pipe knows what is signed before a layer begins.
 #pragma once
 
-#include "bundle/manifest.h"
+#include "bundle/document_set.h"
 #include "bundle/oci.h"
 
 #include <filesystem>
@@ -17,12 +17,6 @@
 
 namespace kiln::bundle
 {
-
-// A manifest that is attached to the image.
-struct AttachedManifest {
-    std::string artifact_type;
-    Descriptor manifest;
-};
 
 // What a bundle holds: each blob once, in the order of its members.
 struct BundleContents {
@@ -43,20 +37,6 @@ using Transferred = std::function<void(ByteSize done, ByteSize total)>;
 // blob's digest is checked on the way. Throws Error{untrusted, io, no_space, interrupted}.
 void write_bundle(const Layout& layout, const BundleContents& contents, const std::string& reference, int fd,
                   const Transferred& transferred, const std::stop_token& stop);
-
-struct Document {
-    Descriptor descriptor;
-    std::string bytes; // with that digest and size
-};
-
-// Everything in a bundle but its layers; consistent in itself, and not verified against any key.
-struct BundleDocuments {
-    Descriptor image;
-    AmiOciManifest oci;
-    Manifest manifest;
-    std::vector<AttachedManifest> attached;
-    std::vector<Document> documents;
-};
 
 // Reads a hostile bundle from a descriptor, which stays the caller's and may be a pipe. Throws Error{untrusted} that
 // names the member, for anything but plain files with the names, sizes and digests that members before them gave.

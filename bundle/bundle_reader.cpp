@@ -3,6 +3,7 @@
 // its size has to be the one that was given there, and no byte past that size is read.
 #include "bundle/bundle_file.h"
 #include "bundle/bundle_index.h"
+#include "bundle/document_set.h"
 #include "core/archive_io.h"
 #include "core/error.h"
 #include "core/file_descriptor.h"
@@ -28,18 +29,8 @@ namespace
 
 constexpr ByteSize largest_layout_file(4096);
 constexpr ByteSize largest_index = mebibytes(1);
-constexpr ByteSize largest_document = mebibytes(16);
-constexpr ByteSize most_in_memory = mebibytes(128);
 constexpr std::uint64_t most_members = 26UL * 128UL + 4UL * most_attached;
 constexpr ByteSize largest_bundle(std::uint64_t{1} << 62U); // each member has a limit of its own
-
-enum class Role { image, attached, configuration, envelope };
-
-struct Expected {
-    Descriptor descriptor;
-    Role role = Role::envelope;
-    std::string artifact_type; // of what is attached
-};
 
 [[noreturn]] void refuse(const Member& member, std::string_view why)
 {
@@ -116,21 +107,12 @@ struct BundleReader::State {
     [[nodiscard]] std::string read_small(const std::string& name, ByteSize limit);
     [[nodiscard]] std::string read_blob(const Member& member, const Descriptor& wanted);
 
-    void expect(const Descriptor& descriptor, Role role, const std::string& artifact_type = {});
-    void read_document(BundleDocuments& documents);
-    void take_document(const Expected& expected, const std::string& bytes, BundleDocuments& documents);
-    void take_image(const Expected& expected, const std::string& bytes, BundleDocuments& documents);
-    void take_attached(const Expected& expected, const std::string& bytes, const BundleDocuments& documents);
-    [[nodiscard]] std::map<std::string, Descriptor> expected_layers() const;
+    void read_document(DocumentSet& documents);
     void drain() const;
 
     int fd;
     CheckedArchive archive;
-    std::map<std::string, Expected> pending; // by hex digits: named, and not yet there
-    std::map<std::string, ByteSize> named;   // all that was ever named
-    ByteSize in_memory;
-    std::vector<Descriptor> layers;
-    std::optional<Json> configuration;
+    std::map<std::string, Descriptor> layers; // by hex digits
 };
 
 std::optional<Member> BundleReader::State::next()
@@ -178,90 +160,16 @@ std::string BundleReader::State::read_blob(const Member& member, const Descripto
     return bytes;
 }
 
-void BundleReader::State::expect(const Descriptor& descriptor, Role role, const std::string& artifact_type)
+void BundleReader::State::read_document(DocumentSet& documents)
 {
-    const auto [place, added] = named.emplace(descriptor.digest.hex(), descriptor.size);
-    if (!added) {
-        // The empty blob, which every attached manifest names. Two manifests may not be one.
-        if (place->second != descriptor.size || role != Role::envelope) {
-            throw Error(ErrorKind::untrusted,
-                        fmt::format("the blob {} is named twice, as different things", descriptor.digest.to_string()));
-        }
-        return;
-    }
-    if (descriptor.size > largest_document || descriptor.size > ByteSize(most_in_memory.bytes() - in_memory.bytes())) {
-        throw Error(ErrorKind::untrusted, fmt::format("the document {} of {} makes the bundle's documents too large",
-                                                      descriptor.digest.to_string(), to_string(descriptor.size)));
-    }
-    in_memory = in_memory + descriptor.size;
-    pending.emplace(descriptor.digest.hex(), Expected{descriptor, role, artifact_type});
-}
-
-void BundleReader::State::take_image(const Expected& expected, const std::string& bytes, BundleDocuments& documents)
-{
-    documents.oci = parse_ami_oci_manifest(bytes);
-    documents.image = expected.descriptor;
-    expect(documents.oci.config, Role::configuration);
-    layers = documents.oci.layers;
-}
-
-void BundleReader::State::take_attached(const Expected& expected, const std::string& bytes,
-                                        const BundleDocuments& documents)
-{
-    const AttachedOciManifest parts = parse_attached_oci_manifest(bytes, expected.artifact_type);
-    if (parts.subject.digest != documents.image.digest) {
-        throw Error(ErrorKind::untrusted, fmt::format("the attached manifest {} is about another image",
-                                                      expected.descriptor.digest.to_string()));
-    }
-    expect(parts.config, Role::envelope);
-    expect(parts.envelope, Role::envelope);
-}
-
-void BundleReader::State::take_document(const Expected& expected, const std::string& bytes, BundleDocuments& documents)
-{
-    switch (expected.role) {
-    case Role::image:
-        return take_image(expected, bytes, documents);
-    case Role::attached:
-        return take_attached(expected, bytes, documents);
-    case Role::configuration:
-        configuration = parse_json(bytes, "manifest");
-        return;
-    case Role::envelope:
-        return; // whoever verifies it parses it
-    }
-}
-
-void BundleReader::State::read_document(BundleDocuments& documents)
-{
-    const Member member = require_next(fmt::format("the blob sha256:{}", pending.begin()->first));
+    const Member member = require_next(fmt::format("the blob {}", documents.next()->descriptor.digest.to_string()));
     const Digest digest = digest_in_name(member);
-    const auto found = pending.find(digest.hex());
-    if (found == pending.end()) {
-        const bool layer = std::ranges::find(layers, digest, &Descriptor::digest) != layers.end();
-        refuse(member, layer ? "this layer comes before the documents that sign it"
-                             : "nothing before it in the bundle names this blob");
+    const auto wanted = documents.find(digest);
+    if (!wanted) {
+        refuse(member, documents.is_layer(digest) ? "this layer comes before the documents that sign it"
+                                                  : "nothing before it in the bundle names this blob");
     }
-    const Expected expected = found->second;
-    pending.erase(found);
-    std::string bytes = read_blob(member, expected.descriptor);
-    try {
-        take_document(expected, bytes, documents);
-    } catch (const Error& error) {
-        throw Error(ErrorKind::untrusted, error.message(), error.hint());
-    }
-    documents.documents.push_back({expected.descriptor, std::move(bytes)});
-}
-
-std::map<std::string, Descriptor> BundleReader::State::expected_layers() const
-{
-    std::map<std::string, Descriptor> expected;
-    for (const Descriptor& layer : layers) {
-        if (named.contains(layer.digest.hex()) || !expected.emplace(layer.digest.hex(), layer).second) {
-            throw Error(ErrorKind::untrusted, fmt::format("the layer {} is named twice", layer.digest.to_string()));
-        }
-    }
-    return expected;
+    documents.take(digest, read_blob(member, wanted->descriptor));
 }
 
 // A writer that pads its tar to whole records has them read, or it would die of SIGPIPE.
@@ -281,26 +189,18 @@ BundleDocuments BundleReader::read_documents()
     State& state = *state_;
     require_bundle_layout(state.read_small("oci-layout", largest_layout_file));
     BundleIndex index = parse_bundle_index(state.read_small("index.json", largest_index));
-    BundleDocuments documents{.image = index.image,
-                              .oci = {.config = index.image, .layers = {}},
-                              .manifest = {},
-                              .attached = index.attached,
-                              .documents = {}};
-    state.expect(index.image, Role::image);
-    for (const AttachedManifest& attached : index.attached) {
-        state.expect(attached.manifest, Role::attached, attached.artifact_type);
-    }
-    while (!state.pending.empty()) {
+    DocumentSet documents(std::move(index.image), std::move(index.attached));
+    while (documents.next()) {
         state.read_document(documents);
     }
-    documents.manifest = manifest_from_json(state.configuration.value());
-    state.configuration.reset();
-    return documents;
+    BundleDocuments read = documents.finish();
+    state.layers = layers_of(read);
+    return read;
 }
 
 void BundleReader::read_layers(const fs::path& folder, const Transferred& transferred, const std::stop_token& stop)
 {
-    std::map<std::string, Descriptor> expected = state_->expected_layers();
+    std::map<std::string, Descriptor> expected = state_->layers;
     ByteSize total;
     for (const auto& [hex, layer] : expected) {
         total = total + layer.size;

@@ -83,6 +83,7 @@ public:
     // read-only and computing its digest. It heals a damaged blob of that digest.
     [[nodiscard]] Descriptor put_file(const std::filesystem::path& from, std::string_view media_type) const;
 
+    [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_; }
     [[nodiscard]] std::filesystem::path blob_path(const Digest& digest) const;
     // The blob's bytes after checking them against `digest`; throws Error{untrusted, not_found}.
     [[nodiscard]] std::string read_verified(const Digest& digest, ByteSize limit = mebibytes(16)) const;

@@ -79,6 +79,8 @@ void add_registry_log(CLI::App& registry, Context& context);
 void add_registry_lifecycle(CLI::App& registry, Context& context);
 void add_image_export(CLI::App& image, Context& context);
 void add_image_import(CLI::App& image, Context& context);
+void add_image_push(CLI::App& image, Context& context);
+void add_image_pull(CLI::App& image, Context& context);
 void add_image_sign(CLI::App& image, Context& context);
 void add_run(CLI::App& app, Context& context);
 void add_instance(CLI::App& app, Context& context);

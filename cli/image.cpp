@@ -165,6 +165,8 @@ void add_image(CLI::App& app, Context& context)
     add_image_copy(*image, context);
     add_image_export(*image, context);
     add_image_import(*image, context);
+    add_image_push(*image, context);
+    add_image_pull(*image, context);
     add_image_sign(*image, context);
 }
 

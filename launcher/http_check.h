@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: asks a web server in the guest, through a port of 127.0.0.1. The owner of libcurl. The answer is hostile:
-// no proxy, no redirect, no other protocol, and a cap on its time, headers and body.
+// Internal: asks a web server in the guest, through a port of 127.0.0.1. The answer is hostile: no proxy, no redirect,
+// no other protocol, and a cap on its time, headers and body.
 #pragma once
 
 #include "bundle/manifest.h"
@@ -13,15 +13,15 @@
 namespace kiln::launcher
 {
 
-struct HttpAnswer {
+struct GuestAnswer {
     long status = 0;
     std::string body; // at most its first MiB
 };
 
 // GET. The guest's server sees the port that it listens on, `guest_port`, in the Host header. Throws
 // Error{launch} when no whole answer came within `limit`, Error{interrupted} on a stop.
-[[nodiscard]] HttpAnswer http_get(std::uint16_t host_port, std::uint16_t guest_port, const std::string& path,
-                                  std::chrono::milliseconds limit, const std::stop_token& stop);
+[[nodiscard]] GuestAnswer http_get(std::uint16_t host_port, std::uint16_t guest_port, const std::string& path,
+                                   std::chrono::milliseconds limit, const std::stop_token& stop);
 
 // Asks until the answer is as `test` (of kind http) wants it, or the test's timeout has passed. Returns
 // what came last instead (of tries with at least half of that time, if there was one), or nothing.

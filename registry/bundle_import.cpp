@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bundle goes to a private layout below the region, is verified there, and only then moved: blobs first, then the
-// index, then event and row, as a publisher does it. The region is locked for the move alone.
+// An image from elsewhere goes to a private layout below the region, is verified there, and only then moved: blobs
+// first, then the index, then event and row, as a publisher does it. The region is locked for the move alone.
 #include "core/error.h"
 #include "core/files.h"
 #include "registry/bundle_transfer.h"
 #include "registry/envelope.h"
 #include "registry/examination.h"
+#include "registry/image_source.h"
+#include "registry/launch_statement.h"
 #include "registry/lifecycle.h"
 #include "registry/predicate_type.h"
 #include "registry/region_state.h"
@@ -20,6 +22,20 @@ namespace kiln::registry
 namespace fs = std::filesystem;
 namespace
 {
+
+class BundleSource : public ImageSource
+{
+public:
+    explicit BundleSource(int fd) : reader_(fd) {}
+    [[nodiscard]] bundle::BundleDocuments read_documents() override { return reader_.read_documents(); }
+    void read_layers(const fs::path& folder, const Transfer& transfer) override
+    {
+        reader_.read_layers(folder, transfer.transferred, transfer.stop);
+    }
+
+private:
+    bundle::BundleReader reader_;
+};
 
 bool lacks_blobs(const bundle::BundleDocuments& documents, const bundle::Layout& layout)
 {
@@ -91,6 +107,18 @@ void require_signed_attachments(const bundle::BundleDocuments& documents, const 
     }
 }
 
+// Of its manifest, unless the owner said something newer. The image itself is verified as being the owner's elsewhere.
+void take_launch_permission(Image& row, const std::vector<std::string>& statements, const signing::TrustStore& trust)
+{
+    if (statements.empty()) {
+        return;
+    }
+    if (auto newest = newest_launch_statement(statements, row.manifest, trust.keys_of(row.owner))) {
+        row.launch_public = newest->is_public;
+        row.launch_accounts = std::move(newest->accounts);
+    }
+}
+
 void move_blobs(const bundle::BundleDocuments& documents, const bundle::Layout& from, const bundle::Layout& to)
 {
     const auto move = [&](const Digest& digest) { publish_file(from.blob_path(digest), to.blob_path(digest)); };
@@ -106,11 +134,18 @@ void move_blobs(const bundle::BundleDocuments& documents, const bundle::Layout& 
 
 Image Region::import_image(int fd, const signing::TrustStore& trust, const Signer& signer, const Transfer& transfer)
 {
+    BundleSource source(fd);
+    return import_image(source, trust, signer, transfer);
+}
+
+Image Region::import_image(ImageSource& source, const signing::TrustStore& trust, const Signer& signer,
+                           const Transfer& transfer)
+{
     state_->events().catch_up(signing::no_keys); // a catalogue that was rolled back is told before the long work
-    bundle::BundleReader reader(fd);
-    const bundle::BundleDocuments documents = reader.read_documents();
-    const Image row = row_of(documents.manifest, documents.image.digest);
+    const bundle::BundleDocuments documents = source.read_documents();
+    Image row = row_of(documents.manifest, documents.image.digest);
     static_cast<void>(find_healed(*this, row, documents));
+    take_launch_permission(row, source.launch_statements(), trust);
 
     const fs::path imports = state_->folder / "imports";
     WorkFolder::sweep_abandoned(imports);
@@ -121,9 +156,9 @@ Image Region::import_image(int fd, const signing::TrustStore& trust, const Signe
     Examination(*this, incoming, row, trust, signer.account).run_documents();
     require_signed_attachments(documents, incoming, trust);
 
-    require_free_space(imports, row.stored_size, "the image");
+    require_free_space(imports, source.needed_space(row.stored_size), "the image");
     const fs::path blobs = incoming.blob_path(documents.image.digest).parent_path();
-    reader.read_layers(blobs, transfer.transferred, transfer.stop);
+    source.read_layers(blobs, transfer);
     Examination(*this, incoming, row, trust, signer.account).run();
 
     const FileLock lock(lock_file(state_->folder), FileLock::Wait::block);
@@ -132,9 +167,10 @@ Image Region::import_image(int fd, const signing::TrustStore& trust, const Signe
     store_index(documents, reference_name(row), state_->layout);
     if (healed) {
         note({.action = "restore", .account = signer.account, .image = healed->id});
-        return *healed;
     }
-    return state_->register_image(row, action::import_bundle, publish_arguments(row), signer);
+    Image image = healed ? *healed : state_->register_image(row, action::import_bundle, publish_arguments(row), signer);
+    source.finish();
+    return image;
 }
 
 } // namespace kiln::registry

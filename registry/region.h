@@ -31,6 +31,7 @@ namespace kiln::registry
 {
 
 struct Transfer;       // bundle_transfer.h
+class ImageSource;     // image_source.h
 struct CollectOptions; // upkeep/collect.h
 struct Collected;
 struct CheckOptions; // upkeep/check.h
@@ -124,6 +125,9 @@ public:
     // verify(), Error{conflict} when name, version and architecture are taken, Error{io, no_space, interrupted}. What a
     // killed import leaves, the next one removes.
     Image import_image(int fd, const signing::TrustStore& trust, const Signer& signer, const Transfer& transfer);
+    // The same from any source; what its own way of transport throws comes through.
+    Image import_image(ImageSource& source, const signing::TrustStore& trust, const Signer& signer,
+                       const Transfer& transfer);
 
     // Attaches one more signature to the image, by another key of its owner's: for policies that want several. The
     // caller has verified the image. Signing twice with one key does no harm, and counts once.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // publish_tiny NAME VERSION [public]: publishes an AMI of one tiny hand-made disk in the region `local` of $KILN_HOME,
-// signed by the home's account, for tests of the command line that need an image and no guest.
+// signed by the home's account, for tests of the command line that need an image and no guest. The disk has 300,000
+// bytes or $PUBLISH_TINY_SIZE.
 #include "core/error.h"
 #include "core/files.h"
 #include "core/paths.h"
@@ -10,9 +11,21 @@
 #include "tests/support/made_qcow2.h"
 #include "tests/unit/bundle/sample_manifest.h"
 
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <string>
+
+namespace
+{
+
+std::size_t disk_size()
+{
+    const char* size = std::getenv("PUBLISH_TINY_SIZE");
+    return size == nullptr ? 300'000 : std::stoul(size);
+}
+
+} // namespace
 
 int main(int argc, char** argv)
 {
@@ -37,7 +50,7 @@ int main(int argc, char** argv)
         manifest.launch.deprecated_on.reset();
         manifest.owner = account.id;
         const std::filesystem::path file = paths.home / random_hex(12);
-        write_file_durably(file, test::made_qcow2(std::string(argv[1]) + argv[2] + std::string(300'000, '.')));
+        write_file_durably(file, test::made_qcow2(std::string(argv[1]) + argv[2] + std::string(disk_size(), '.')));
         std::cout << region
                          .publish(manifest, {{"/dev/vda", file}}, signing::load_account_key(paths, nullptr),
                                   {{std::string(bundle::sbom_artifact_type), "{}"}})

@@ -143,7 +143,7 @@ TEST(HttpCheck, ABodyThatNeverEndsIsCut)
         while (!stop.stop_requested() && TcpServer::send(connection, chunk)) {
         }
     });
-    const HttpAnswer answer = http_get(server.port(), 80, "/", 20s, {});
+    const GuestAnswer answer = http_get(server.port(), 80, "/", 20s, {});
     EXPECT_EQ(answer.status, 200);
     EXPECT_EQ(answer.body, std::string(std::size_t{1} << 20U, 'x'));
 }

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// An image goes to a remote registry: blobs, then manifests by their digests, then what is attached, and last the tag.
+// What is there already is not sent again.
+#pragma once
+
+#include "registry/bundle_transfer.h"
+#include "registry/change.h"
+#include "registry/remote/remote_options.h"
+#include "registry/remote/remote_reference.h"
+#include "registry/verified_image.h"
+
+#include <string>
+
+namespace kiln::registry::remote
+{
+
+struct Pushed {
+    RemoteReference reference; // with the tag
+    ByteSize sent;             // of blobs
+    ByteSize present;          // of blobs that were there
+    // Whether there is a signature for cosign and skopeo; if not, why.
+    bool for_cosign = false;
+    std::string without_cosign{};
+    bool by_tag = false; // what is attached is found by a tag, as the registry has no referrers API
+};
+
+// Without a tag in `reference`, its tag is NAME-VERSION-ARCHITECTURE, and one that names another image is refused as
+// Error{conflict}; a tag that the caller gives is moved. The signer is the calling account: what the image's owner
+// pushes also gets its signature for cosign, and the launch permission as it is now. Throws Error{usage} for a digest
+// in the reference, and the errors of failure.h.
+[[nodiscard]] Pushed push_image(const Region& region, const VerifiedImage& image, const RemoteReference& reference,
+                                const RemoteOptions& options, const Signer& signer, const Transfer& transfer);
+
+} // namespace kiln::registry::remote
