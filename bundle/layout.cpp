@@ -107,13 +107,19 @@ bool merge(Json& entries, const Json& entry)
     return true;
 }
 
-// The general case of add_to_index(): an entry that is there stays, one of the same digest or name is replaced.
-std::string merged_index(const std::string& text, const std::vector<Layout::NewEntry>& added, const fs::path& folder)
+Json parse_index(const std::string& text, const fs::path& folder)
 {
     Json index = parse_json(text, "index.json");
     if (!index.is_object() || !index.contains("manifests") || !index["manifests"].is_array()) {
         throw Error(ErrorKind::io, fmt::format("{}/index.json is not an OCI image index", folder.native()));
     }
+    return index;
+}
+
+// The general case of add_to_index(): an entry that is there stays, one of the same digest or name is replaced.
+std::string merged_index(const std::string& text, const std::vector<Layout::NewEntry>& added, const fs::path& folder)
+{
+    Json index = parse_index(text, folder);
     bool changed = false;
     for (const Layout::NewEntry& one : added) {
         changed = merge(index["manifests"], json_of(one)) || changed;
@@ -200,7 +206,7 @@ std::string Layout::index_text() const
 
 Json Layout::entries() const
 {
-    return load_index()["manifests"];
+    return parse_index(index_text(), folder_)["manifests"];
 }
 
 void Layout::replace_entries(const Json& entries) const

@@ -54,10 +54,17 @@ FileLock lock_within(const fs::path& file, std::chrono::milliseconds limit, std:
 FileLock lock_life(const InstancePaths& paths, const std::stop_token& stop)
 {
     require_there(paths); // the lock would be made anew
-    FileLock lock = lock_within(paths.folder / "life.lock", command_limit,
-                                fmt::format("another command is at work on {}", id_of(paths)), stop);
-    require_there(paths);
-    return lock;
+    try {
+        FileLock lock = lock_within(paths.folder / "life.lock", command_limit,
+                                    fmt::format("another command is at work on {}", id_of(paths)), stop);
+        require_there(paths);
+        return lock;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::interrupted) {
+            require_there(paths); // its folder may be what went
+        }
+        throw;
+    }
 }
 
 void wait_for_supervisor(const InstancePaths& paths)

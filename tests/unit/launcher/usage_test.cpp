@@ -114,7 +114,7 @@ TEST(Usage, EachStartCostsAMinuteAtLeast)
     const History history = read_history(
         id, event("2026-11-01T10:00:00Z", "running", small) + event("2026-11-01T10:00:07Z", "stopped") +
                 event("2026-11-01T10:00:10Z", "running", small) + event("2026-11-01T10:01:11Z", "stopped"));
-    const UsageRow& one = add_up({history}, "instance", {}, at("2026-11-01T12:00:00Z")).at(0);
+    const UsageRow one = add_up({history}, "instance", {}, at("2026-11-01T12:00:00Z")).at(0);
     EXPECT_EQ(one.starts, 2U);
     EXPECT_EQ(one.seconds, 60 + 61);
 }
@@ -135,7 +135,7 @@ TEST(Usage, DaysAddUpToTheWhole)
     for (const UsageRow& day : days) {
         sum.add(day);
     }
-    const UsageRow& whole = add_up({history}, "instance", {}, at("2026-12-01T00:00:00Z")).at(0);
+    const UsageRow whole = add_up({history}, "instance", {}, at("2026-12-01T00:00:00Z")).at(0);
     EXPECT_EQ(sum.cost, whole.cost);
     EXPECT_EQ(sum.mib_seconds, whole.mib_seconds);
 }
@@ -143,7 +143,7 @@ TEST(Usage, DaysAddUpToTheWhole)
 TEST(Usage, AWindowTakesItsPart)
 {
     const Window window{at("2026-11-01T10:45:00Z"), at("2026-11-02T01:00:00Z")};
-    const UsageRow& one = add_up({read_history(id, life())}, "instance", window, at("2026-12-01T00:00:00Z")).at(0);
+    const UsageRow one = add_up({read_history(id, life())}, "instance", window, at("2026-12-01T00:00:00Z")).at(0);
     EXPECT_EQ(one.starts, 1U); // the other one was before
     EXPECT_EQ(one.seconds, 15 * 60 + 2 * 3600);
     EXPECT_TRUE(add_up({read_history(id, life())}, "instance", {at("2027-01-01T00:00:00Z")}, at("2027-02-01T00:00:00Z"))

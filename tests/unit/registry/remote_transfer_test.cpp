@@ -276,6 +276,7 @@ TEST_F(RemoteTransferTest, Attack10_OneBitInAnythingThatComesFails)
             const bool permission = name == permission_blob || bytes.find(launch_artifact_type) != std::string::npos;
             if (name.starts_with("sha256:") && bytes != "{}" && !permission) {
                 bytes[bytes.size() / 2] ^= 1;
+                fs::remove_all(temporary.path() / "other/partial"); // a layer that came whole before would be taken
                 const Error error = refusal(address);
                 EXPECT_EQ(ErrorKind::untrusted, error.kind()) << name << ": " << error.what();
                 bytes[bytes.size() / 2] ^= 1;
