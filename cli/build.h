@@ -26,6 +26,6 @@ struct Built {
     std::filesystem::path lock_file{}; // empty: none
 };
 
-[[nodiscard]] Built build_recipe(const Context& context, const BuildCommand& command, Progress& progress);
+[[nodiscard]] Built build_recipe(const Context& context, const BuildCommand& options, Progress& progress);
 
 } // namespace kiln::cli

@@ -82,7 +82,7 @@ void ssh(const Context& context, const std::string& reference, const std::string
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr); // main blocks what it watches
-    ::signal(SIGPIPE, SIG_DFL);
+    static_cast<void>(::signal(SIGPIPE, SIG_DFL));
     ::execvp(arguments[0], arguments.data());
     throw system_error(errno, "starting ssh");
 }

@@ -24,7 +24,7 @@ struct LogOptions {
 std::string since_time(const std::string& text)
 {
     constexpr std::size_t day_length = 10;
-    const std::string time = text.size() == day_length ? text + "T00:00:00Z" : text;
+    std::string time = text.size() == day_length ? text + "T00:00:00Z" : text;
     if (!text.empty() && !is_iso_time(time)) {
         throw Error(ErrorKind::usage, fmt::format("--since \"{}\" is not a time", printable(text, false)),
                     "write it like 2026-11-23, or 2026-11-23T17:44:58Z (UTC)");

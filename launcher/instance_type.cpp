@@ -31,9 +31,8 @@ bool is_type_name(std::string_view name)
 
 [[noreturn]] void refuse(const std::string& file, const std::string& name, const char* why)
 {
-    throw Error(
-        ErrorKind::io, fmt::format("{}: the instance type \"{}\" {}", file, printable(name, false), why),
-        "a type is like {\"name\": \"my.large\", \"vcpus\": 2, \"memory\": \"8 GiB\", \"price_per_hour\": \"0.08\"}");
+    throw Error(ErrorKind::io, fmt::format("{}: the instance type \"{}\" {}", file, printable(name, false), why),
+                R"(a type is like {"name": "my.large", "vcpus": 2, "memory": "8 GiB", "price_per_hour": "0.08"})");
 }
 
 InstanceType type_from_json(const Json& entry, const std::string& file)

@@ -180,8 +180,9 @@ void bring_up(const Paths& paths, const std::vector<Launching>& launching, const
         try {
             throw;
         } catch (Error& error) {
-            throw error.while_doing(
+            error.while_doing(
                 fmt::format("instance {} of {} did not start, and none is left", number, launching.size()));
+            throw;
         }
     }
 }

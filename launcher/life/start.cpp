@@ -159,7 +159,7 @@ Instance start(const Paths& paths, const registry::VerifiedImage& image, const s
 {
     const InstancePaths files(paths, id);
     const FileLock lock = lock_life(files, stop);
-    const Instance now = settle(files, id);
+    Instance now = settle(files, id);
     if (now.state == InstanceState::running) {
         return now;
     }

@@ -118,7 +118,7 @@ Instance modify(const Paths& paths, const std::string& id, const Modification& m
                     fmt::format("the type of {} can't change while it is {}", id, name_of(now.state)),
                     fmt::format("`kiln instance stop {}` first", id));
     }
-    const Instance changed = update_record(files, [&](Instance& instance) {
+    Instance changed = update_record(files, [&](Instance& instance) {
         if (type) {
             instance.type = type->name;
             instance.vcpus = type->vcpus;
