@@ -78,7 +78,7 @@ Json provenance_predicate(const recipes::Recipe& recipe, const ProvenanceFacts& 
               {"externalParameters",
                {{"recipe",
                  {{"name", recipe.name},
-                  {"version", recipe.version.to_string()},
+                  {"version", recipe.version_text()},
                   {"architecture", recipe.architecture},
                   {"digest", recipe.digest ? digest_set(*recipe.digest) : Json::object()}}},
                 {"parameters", std::move(parameters)}}},

@@ -17,7 +17,7 @@ std::vector<registry::Attachment> attestations_of(const recipes::Recipe& recipe,
     const std::string invocation = random_uuid();
     const std::vector<builder::InstalledPackage> packages = disks.lock.packages();
     const Json bill = builder::spdx_document({.name = recipe.name,
-                                              .version = recipe.version.to_string(),
+                                              .version = facts.version.to_string(),
                                               .unique = invocation,
                                               .created = finished,
                                               .kiln_version = KILN_VERSION},

@@ -18,7 +18,8 @@ struct BuildFacts {
     std::optional<Digest> parent{};
     std::map<std::string, std::string> parameters{}; // of --set
     std::string account{};
-    std::string started{}; // ISO 8601
+    std::string started{};     // ISO 8601
+    SemanticVersion version{}; // of the image
 };
 
 [[nodiscard]] std::vector<registry::Attachment> attestations_of(const recipes::Recipe& recipe,

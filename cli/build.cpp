@@ -123,16 +123,26 @@ builder::LockFile lock_of(const Context& context, const registry::Region& region
         fmt::format("the lock of {}", image.id));
 }
 
-// The image that this very recipe made of this very parent.
-std::optional<registry::Image> find_built(const registry::Region& region, const recipes::Recipe& recipe,
-                                          const std::optional<registry::Image>& parent)
+bool is_built_from(const registry::Region& region, const registry::Image& image, const recipes::Recipe& recipe,
+                   const std::optional<registry::Image>& parent)
 {
-    const auto built = region.find(recipe.name, recipe.version, recipe.architecture);
-    if (!built || built->recipe != recipe.digest || built->state == registry::ImageState::deregistered) {
-        return std::nullopt;
+    if (image.recipe != recipe.digest || image.state == registry::ImageState::deregistered) {
+        return false;
     }
-    const auto lineage = parent ? region.load_manifest(*built).parent : std::nullopt;
-    return !parent || (lineage && lineage->manifest == parent->manifest) ? built : std::nullopt;
+    const auto lineage = parent ? region.load_manifest(image).parent : std::nullopt;
+    return !parent || (lineage && lineage->manifest == parent->manifest);
+}
+
+// The image that the recipe is about, as far as there is one: of `1.4.x`, the newest of 1.4.
+std::optional<registry::Image> find_version(const registry::Region& region, const recipes::Recipe& recipe)
+{
+    if (!recipe.next_patch) {
+        return region.find(recipe.name, recipe.version, recipe.architecture);
+    }
+    const SemanticVersion next =
+        region.next_patch(recipe.name, recipe.version.major, recipe.version.minor, recipe.architecture);
+    return next.patch == 0 ? std::nullopt
+                           : region.find(recipe.name, {next.major, next.minor, next.patch - 1}, recipe.architecture);
 }
 
 } // namespace
@@ -154,13 +164,16 @@ Built build_recipe(const Context& context, const BuildCommand& options, Progress
         }
         return Built{image, reused, options.lock || lock ? lock_file : fs::path()};
     };
-    if (const auto built = find_built(*region, recipe, parent); built && !options.no_cache) {
+    const auto built = find_version(*region, recipe);
+    if (built && !options.no_cache && is_built_from(*region, *built, recipe, parent)) {
         if (lock) {
             require_same(*lock, lock_of(context, *region, *built));
         }
         return finish(*built, true);
     }
-    require_free_version(*region, recipe.name, recipe.version, recipe.architecture);
+    if (!recipe.next_patch) {
+        require_free_version(*region, recipe.name, recipe.version, recipe.architecture);
+    }
     const signing::Account account = signing::ensure_account(context.paths);
     const signing::SecretKey key = context.account_key(); // asked for before the long work
     const std::string started = iso_now();
@@ -186,14 +199,17 @@ Built build_recipe(const Context& context, const BuildCommand& options, Progress
     }
     const builder::DiskSet disks = builder::build(recipe, std::move(how), progress, context.stop);
     progress.stage("sign and publish");
-    const registry::Image image =
-        publish(*region, std::move(manifest), disks,
-                attestations_of(recipe, disks,
-                                {.parent = parent ? std::optional(parent->manifest) : std::nullopt,
-                                 .parameters = parameters,
-                                 .account = account.id,
-                                 .started = started}),
-                key);
+    const auto attachments = [&](const SemanticVersion& version) {
+        return attestations_of(recipe, disks,
+                               {.parent = parent ? std::optional(parent->manifest) : std::nullopt,
+                                .parameters = parameters,
+                                .account = account.id,
+                                .started = started,
+                                .version = version});
+    };
+    const registry::Image image = recipe.next_patch
+                                      ? publish_next_patch(*region, std::move(manifest), disks, attachments, key)
+                                      : publish(*region, std::move(manifest), disks, attachments(recipe.version), key);
     progress.finish();
     return finish(image, false);
 }

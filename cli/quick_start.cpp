@@ -37,7 +37,7 @@ std::optional<QuickStart> read_quick_start(const Context& context, const fs::pat
         RegionComponents components(context);
         const recipes::Recipe recipe = recipes::load_recipe(file, {.parameters = {}, .components = &components});
         return QuickStart{.name = recipe.name,
-                          .version = recipe.version.to_string(),
+                          .version = recipe.version_text(),
                           .architecture = recipe.architecture,
                           .description = recipe.description,
                           .recipe = file};

@@ -27,8 +27,7 @@ void check(const Context& context, const std::string& file, const std::vector<st
         recipes::load_recipe(file, {.parameters = parse_parameters(parameters), .components = &components});
     print_result(context, {{"digest", loaded.digest->to_string()}, {"recipe", recipes::to_json(loaded)}},
                  fmt::format("{}: {} {} is fine: {} packages, {} steps, {} tests\n", file, loaded.name,
-                             loaded.version.to_string(), loaded.packages.size(), loaded.steps.size(),
-                             loaded.tests.size()));
+                             loaded.version_text(), loaded.packages.size(), loaded.steps.size(), loaded.tests.size()));
 }
 
 // The template is a recipe itself; only its name changes.

@@ -96,6 +96,16 @@ Checked<std::string> check_image_name(std::string_view text)
     return std::string(text);
 }
 
+Checked<VersionPattern> check_image_version(std::string_view text)
+{
+    const auto pattern = parse_version_pattern(text);
+    if (pattern && pattern->major && pattern->minor) {
+        return *pattern;
+    }
+    return Problem{in_quotes(text) + " is not a version",
+                   R"(write MAJOR.MINOR.PATCH, like "1.0.0", or "1.0.x" for the next free patch)"};
+}
+
 Checked<SemanticVersion> check_version(std::string_view text)
 {
     if (const auto version = parse_semantic_version(text)) {
@@ -208,6 +218,7 @@ namespace rules
 
 const Rule<std::string> image_name{check_image_name, R"("debian-12")"};
 const Rule<SemanticVersion> version{check_version, R"("1.0.0")"};
+const Rule<VersionPattern> image_version{check_image_version, R"("1.0.0")"};
 const Rule<std::string> description{check_description, R"("What the image is for")"};
 const Rule<std::string> architecture{check_architecture, R"("x86_64")"};
 const Rule<std::string> package{check_package, R"("openssh-server")"};

@@ -47,6 +47,7 @@ namespace rules
 
 extern const Rule<std::string> image_name;
 extern const Rule<SemanticVersion> version;
+extern const Rule<VersionPattern> image_version; // exact, or with an x as its patch
 extern const Rule<std::string> description;
 extern const Rule<std::string> architecture;
 extern const Rule<std::string> package;

@@ -38,7 +38,8 @@ constexpr std::size_t longest_test_name = 128; // as long as the AMI manifest ta
 bool is_its_own_parent(const Recipe& recipe)
 {
     const auto* base = std::get_if<AmiBase>(&recipe.base);
-    return base != nullptr && base->name == recipe.name && base->version.patch && base->version.matches(recipe.version);
+    return base != nullptr && base->name == recipe.name && !recipe.next_patch && base->version.patch &&
+           base->version.matches(recipe.version);
 }
 
 // Appends `more`, whose names must not be taken.
@@ -106,7 +107,9 @@ Recipe parse_recipe(std::string_view text, const fs::path& file, const LoadOptio
     Recipe recipe;
     recipe.file = file;
     recipe.name = root.require("name", rules::image_name).value_or("");
-    recipe.version = root.require("version", rules::version).value_or(SemanticVersion());
+    const auto version = root.require("version", rules::image_version).value_or(VersionPattern());
+    recipe.version = {version.major.value_or(0), version.minor.value_or(0), version.patch.value_or(0)};
+    recipe.next_patch = !version.patch;
     recipe.description = root.find("description", rules::description).value_or("");
     recipe.architecture = root.require("architecture", rules::architecture).value_or("");
     recipe.packages = root.find_list("packages", rules::package);

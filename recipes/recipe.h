@@ -265,6 +265,7 @@ struct Recipe {
     std::filesystem::path file{};
     std::string name{};
     SemanticVersion version;
+    bool next_patch = false; // version was "1.4.x": publishing takes the next free patch, and version.patch is 0
     std::string description{};
     std::string architecture{}; // "x86_64"
     Base base;
@@ -287,6 +288,8 @@ struct Recipe {
     // Only with a `bootstrap` or `rootfs` base.
     [[nodiscard]] const Volume& root() const { return volumes.front(); }
     [[nodiscard]] const VolumePart& root_part() const { return volumes.front().parts.back(); }
+    // As the recipe has it: "1.4.2" or "1.4.x".
+    [[nodiscard]] std::string version_text() const;
 };
 
 struct Diagnostic {

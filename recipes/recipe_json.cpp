@@ -243,6 +243,11 @@ Json to_json(const Boot& boot)
             {"serial_console", boot.serial_console}};
 }
 
+std::string Recipe::version_text() const
+{
+    return next_patch ? fmt::format("{}.{}.x", version.major, version.minor) : version.to_string();
+}
+
 Json to_json(const Recipe& recipe)
 {
     Json tests = Json::array();
@@ -257,7 +262,7 @@ Json to_json(const Recipe& recipe)
     }
     return {{"schema", recipe_schema},
             {"name", recipe.name},
-            {"version", recipe.version.to_string()},
+            {"version", recipe.version_text()},
             {"description", recipe.description},
             {"architecture", recipe.architecture},
             {"base", std::visit(BaseJson{}, recipe.base)},
