@@ -72,7 +72,7 @@ Instance change_tags(const Paths& paths, const std::string& id, const Tags& set,
                      const std::vector<std::string>& removed)
 {
     const InstancePaths files(paths, id);
-    const Instance changed = update_record(files, [&](Instance& instance) {
+    Instance changed = update_record(files, [&](Instance& instance) {
         for (const auto& [key, value] : set) {
             instance.tags[key] = value;
         }

@@ -115,6 +115,7 @@ private:
             }
             const std::vector<Image> before = catalogue().all_images();
             std::vector<Digest> manifests;
+            manifests.reserve(before.size());
             for (const Image& image : before) {
                 manifests.push_back(image.manifest);
             }

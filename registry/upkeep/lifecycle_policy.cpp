@@ -70,15 +70,16 @@ std::vector<Candidate> candidates_of(const Region& region)
         bundle::Manifest manifest = region.load_manifest(image);
         candidates.push_back({std::move(image), std::move(manifest), 0});
     }
-    std::ranges::sort(candidates, {}, [](const Candidate& candidate) {
+    std::ranges::sort(candidates, std::ranges::greater{}, [](const Candidate& candidate) {
         const Image& image = candidate.image;
         return std::tie(image.name, image.architecture, image.version, image.id);
     });
     std::map<std::tuple<std::string, std::string, std::string>, std::size_t> seen;
-    for (auto candidate = candidates.rbegin(); candidate != candidates.rend(); ++candidate) {
-        const Image& image = candidate->image;
-        candidate->higher = seen[{image.name, image.architecture, image.holder}]++;
+    for (Candidate& candidate : candidates) {
+        const Image& image = candidate.image;
+        candidate.higher = seen[{image.name, image.architecture, image.holder}]++;
     }
+    std::reverse(candidates.begin(), candidates.end());
     return candidates;
 }
 
@@ -95,7 +96,7 @@ public:
         }
     }
 
-    std::vector<LifecycleStep> plan(const LifecyclePolicy& policy) const
+    [[nodiscard]] std::vector<LifecycleStep> plan(const LifecyclePolicy& policy) const
     {
         std::vector<LifecycleStep> steps;
         for (const Candidate& candidate : candidates_) {
@@ -119,7 +120,7 @@ public:
     }
 
 private:
-    std::optional<LifecycleStep> step_of(const LifecycleRule& rule, const Candidate& candidate) const
+    [[nodiscard]] std::optional<LifecycleStep> step_of(const LifecycleRule& rule, const Candidate& candidate) const
     {
         const Image& image = candidate.image;
         if (!covers(rule, image.name) || reach_of_state(image.state) >= reach_of_action(rule.action) ||
@@ -142,7 +143,7 @@ private:
         return LifecycleStep{.image = image, .action = rule.action, .rule = 0, .reason = join(reasons, ", ")};
     }
 
-    std::string protection_of(const Image& image) const
+    [[nodiscard]] std::string protection_of(const Image& image) const
     {
         std::vector<std::string> reasons;
         if (const auto used = view_.instances.find(image.id); used != view_.instances.end()) {
