@@ -175,8 +175,14 @@ void BundleReader::State::read_document(DocumentSet& documents)
 // A writer that pads its tar to whole records has them read, or it would die of SIGPIPE.
 void BundleReader::State::drain() const
 {
+    constexpr std::size_t most = std::size_t{1} << 20U; // by bytes: a pipe gives as little at a time as was written
     std::vector<char> buffer(std::size_t{1} << 16U);
-    for (int i = 0; i < 16 && ::read(fd, buffer.data(), buffer.size()) > 0; ++i) {
+    for (std::size_t drained = 0; drained < most;) {
+        const ssize_t size = ::read(fd, buffer.data(), buffer.size());
+        if (size <= 0) {
+            return;
+        }
+        drained += static_cast<std::size_t>(size);
     }
 }
 

@@ -161,6 +161,7 @@ void publish_file(const fs::path& from, const fs::path& to)
 {
     sync_file(from);
     rename_or_throw(from, to);
+    ::unlink(from.c_str()); // it is still there when both were links to one file: rename(2) does nothing then
     sync_directory(folder_of(to));
 }
 

@@ -14,8 +14,13 @@ milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 
 "$publish" base 1.0.0 public >"$scratch/base"
 "$kiln" image export base -q -o "$scratch/base.ami"
-# One that lasts: whatever is killed, it stays launchable.
-"$kiln" registry init spare >/dev/null
+"$publish" kept 1.0.0 public >/dev/null
+# A region with one image: gc takes blobs in one that never had any for those of a lost catalogue.
+new_spare() {
+    rm -rf "$KILN_HOME/regions/spare" "$KILN_HOME/seen/spare.sqlite"
+    "$kiln" registry init spare >/dev/null
+    "$kiln" image copy kept --to spare >/dev/null 2>&1
+}
 declare -A lasts=()
 killed=0
 
@@ -60,14 +65,12 @@ for round in $(seq "$rounds"); do
             whole local
             ;;
         1)
-            rm -rf "$KILN_HOME/regions/spare" "$KILN_HOME/seen/spare.sqlite"
-            "$kiln" registry init spare >/dev/null
+            new_spare
             killed_at copy "$kiln" image copy base --to spare
             whole spare
             ;;
         2)
-            rm -rf "$KILN_HOME/regions/spare" "$KILN_HOME/seen/spare.sqlite"
-            "$kiln" registry init spare >/dev/null
+            new_spare
             killed_at import "$kiln" image import "$scratch/base.ami" --region spare
             whole spare
             ;;

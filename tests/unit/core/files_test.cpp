@@ -62,6 +62,17 @@ TEST(Files, AFailedWriteLeavesTheOldFileAndNoLitter)
     EXPECT_EQ(entries(folder.path()), 1U);
 }
 
+TEST(Files, PublishingALinkToTheVeryFileLeavesNoOtherName)
+{
+    const test::TemporaryFolder folder;
+    const auto there = folder.path() / "there";
+    write_file_durably(there, "x");
+    link_or_copy(there, folder.path() / "staged");
+    publish_file(folder.path() / "staged", there);
+    EXPECT_FALSE(std::filesystem::exists(folder.path() / "staged"));
+    EXPECT_EQ(read_file(there, ByteSize(1)), "x");
+}
+
 TEST(Files, ReadingHasALimit)
 {
     const test::TemporaryFolder folder;
