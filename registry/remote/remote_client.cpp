@@ -171,7 +171,7 @@ RemoteClient::Told RemoteClient::ask_once(const Ask& asked)
     Url url = asked.url;
     int redirects = 0;
     for (int logins = 0;;) {
-        Told told{.head = {}, .url = url};
+        std::string error;
         HttpRequest request = request_of(asked, url);
         const bool at_registry = url.origin() == repository_.root().origin();
         const auto header = at_registry ? repository_.authorization().header() : std::nullopt;
@@ -182,45 +182,44 @@ RemoteClient::Told RemoteClient::ask_once(const Ask& asked)
             if (is_success(head.status)) {
                 return !asked.take || asked.take(head, piece);
             }
-            told.error.append(piece.substr(0, most_of_an_error - told.error.size()));
-            return told.error.size() < most_of_an_error;
+            error.append(piece.substr(0, most_of_an_error - error.size()));
+            return error.size() < most_of_an_error;
         };
         HttpAnswer answer = http_.perform(request);
-        told.head = std::move(answer.head);
-        told.cut = answer.failure == HttpFailure::not_taken;
-        if (answer.failure != HttpFailure::none && !told.cut) {
+        const bool cut = answer.failure == HttpFailure::not_taken;
+        if (answer.failure != HttpFailure::none && !cut) {
             throw_transport_failure(repository_.reference(), answer, "it");
         }
-        if (told.head.status == 401 && at_registry && logins < most_logins) {
+        if (answer.head.status == 401 && at_registry && logins < most_logins) {
             ++logins;
-            repository_.authorization().answer(told.head.header("www-authenticate"), header, http_, stop_);
+            repository_.authorization().answer(answer.head.header("www-authenticate"), header, http_, stop_);
             continue;
         }
-        if (is_redirect(told.head.status) && (asked.method == "GET" || asked.method == "HEAD")) {
+        if (is_redirect(answer.head.status) && (asked.method == "GET" || asked.method == "HEAD")) {
             if (++redirects > most_redirects) {
                 throw not_a_registry(repository_.reference(), "it leads on and on");
             }
-            url = next_url(repository_, url, told.head);
+            url = next_url(repository_, url, answer.head);
             continue;
         }
-        return told;
+        return {.head = std::move(answer.head), .url = std::move(url), .error = std::move(error), .cut = cut};
     }
 }
 
 // Tries again what may pass.
 RemoteClient::Told RemoteClient::ask(const Ask& asked)
 {
-    std::optional<Told> told;
+    Told told{.head = {}, .url = asked.url};
     with_retries(repository_.options(), stop_, [&] {
         if (asked.begin) {
             asked.begin();
         }
         told = ask_once(asked);
-        if (told->head.status == 429 || told->head.status >= 500) {
-            throw_status_failure(repository_.reference(), told->head, told->error, "it");
+        if (told.head.status == 429 || told.head.status >= 500) {
+            throw_status_failure(repository_.reference(), told.head, told.error, "it");
         }
     });
-    return *std::move(told);
+    return told;
 }
 
 std::optional<std::string> RemoteClient::find_text(const std::string& path, std::string_view accept, ByteSize largest)
