@@ -36,7 +36,7 @@ void Appliance::make_gpt(const std::string& device, const std::vector<Partition>
     }
     state_->run_outside(fmt::format("printf %s {} | sfdisk --quiet --wipe never --wipe-partitions never {} &&"
                                     " udevadm settle",
-                                    shell_quoted(table), device),
+                                    shell_quoted(table), device_for_programs(device)),
                         "writing the partition table");
 }
 

@@ -51,7 +51,8 @@ std::string Appliance::filesystem_type(const std::string& device)
 
 void Appliance::make_luks(const std::string& device, const std::string& key_file, const std::string& options)
 {
-    state_->run_outside(fmt::format("cryptsetup -q luksFormat {} --key-file /sysroot{} {}", options, key_file, device),
+    state_->run_outside(fmt::format("cryptsetup -q luksFormat {} --key-file /sysroot{} {}", options, key_file,
+                                    device_for_programs(device)),
                         fmt::format("encrypting {}", device));
 }
 
@@ -61,7 +62,7 @@ void Appliance::open_luks(const std::string& device, const std::string& key_file
     state_->run_outside(
         fmt::format(
             "[ -e /dev/mapper/{2} ] || cryptsetup open --type luks --allow-discards --key-file /sysroot{0} {1} {2}",
-            key_file, device, name),
+            key_file, device_for_programs(device), name),
         fmt::format("opening the encrypted {}", device));
 }
 
