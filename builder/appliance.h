@@ -41,6 +41,14 @@ struct Mountpoint {
     std::string device;
 };
 
+// Empty what it has none of.
+struct FoundFilesystem {
+    std::string device;
+    std::string type; // "ext4"; "LVM2_member" and the like as well
+    std::string uuid;
+    std::string label;
+};
+
 class Appliance
 {
 public:
@@ -70,11 +78,14 @@ public:
     void make_volume_group(const std::string& name, const std::string& device);
     void make_logical_volume(const std::string& group, const std::string& name, std::optional<ByteSize> size);
     void activate_volume_groups();
-    // What the one system on the disks mounts where, "/" first.
-    [[nodiscard]] std::vector<Mountpoint> find_system();
+    // On the disks' partitions and on disks without any, but not on what is made of them: logical volumes, opened LUKS.
+    [[nodiscard]] std::vector<FoundFilesystem> filesystems();
+    [[nodiscard]] FoundFilesystem filesystem_on(const std::string& device);
+    // What the one system on the disks mounts where, "/" first, by libguestfs's own inspection, which takes seconds.
+    [[nodiscard]] std::vector<Mountpoint> inspect_system();
     void mount(const std::string& device, const std::string& mount_point);
     void unmount(const std::string& mount_point);
-    void unmount_all();                                                 // and flushes everything to the disks
+    void unmount_all();                                                 // all that was written is on the disks then
     void write_file(const std::string& path, std::string_view content); // creates or replaces it
     [[nodiscard]] std::string read_file(const std::string& path);       // at most 16 MiB
     void set_mode(const std::string& path, std::uint32_t mode);

@@ -92,6 +92,7 @@ Appliance::Appliance(const ApplianceOptions& options, const std::vector<Applianc
     state_->stop = stop;
     state_->temporary = options.temporary;
     state_->transfer = options.transfer;
+    state_->drives = drives.size() - (options.transfer ? 1 : 0);
     state_->transfer_label = label_of(drives.size() - 1);
     state_->on_stop.emplace(state_->stop, kill_appliance_processes);
     if (!options.warm.empty()) {

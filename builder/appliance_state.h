@@ -27,6 +27,7 @@ struct Appliance::State {
     std::filesystem::path temporary;
     std::string stock_reason;
     bool warm = false;
+    std::size_t drives = 0; // the caller's
     std::stop_token stop;
     std::optional<std::filesystem::path> transfer; // see ApplianceOptions
     std::string transfer_label;

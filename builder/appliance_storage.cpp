@@ -87,7 +87,44 @@ void Appliance::activate_volume_groups()
     state_->check(guestfs_lvm_scan(state_->get(), 1), "looking for logical volumes");
 }
 
-std::vector<Mountpoint> Appliance::find_system()
+std::vector<FoundFilesystem> Appliance::filesystems()
+{
+    std::vector<std::string> devices =
+        state_->strings(guestfs_list_partitions(state_->get()), "looking for partitions");
+    const std::vector<std::string> partitions = devices;
+    for (std::size_t i = 0; i < state_->drives; ++i) { // guestfs_list_devices() would wait for udev once more
+        const std::string disk = appliance_disk(i);
+        const auto is_on_it = [&](const std::string& partition) { // "/dev/sda1", not "/dev/sdaa1"
+            return partition.starts_with(disk) && partition.find_first_not_of("0123456789", disk.size()) == disk.npos;
+        };
+        if (std::ranges::none_of(partitions, is_on_it)) {
+            devices.push_back(disk);
+        }
+    }
+    std::vector<FoundFilesystem> found;
+    found.reserve(devices.size());
+    for (const std::string& device : devices) {
+        found.push_back(filesystem_on(device));
+    }
+    return found;
+}
+
+FoundFilesystem Appliance::filesystem_on(const std::string& device)
+{
+    const std::vector<std::string> words =
+        state_->strings(guestfs_blkid(state_->get(), device.c_str()), fmt::format("asking what is on {}", device));
+    const auto value = [&](std::string_view key) {
+        for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
+            if (words[i] == key) {
+                return words[i + 1];
+            }
+        }
+        return std::string();
+    };
+    return {.device = device, .type = value("TYPE"), .uuid = value("UUID"), .label = value("LABEL")};
+}
+
+std::vector<Mountpoint> Appliance::inspect_system()
 {
     const StringList roots(guestfs_inspect_os(state_->get()));
     if (!roots) {
