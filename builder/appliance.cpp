@@ -56,8 +56,8 @@ void Appliance::unmount(const std::string& mount_point)
 
 void Appliance::unmount_all()
 {
+    // The kernel writes a device's last blocks when its last user goes, so a sync would only take time.
     state_->check(guestfs_umount_all(state_->get()), "unmounting the disks");
-    state_->check(guestfs_sync(state_->get()), "flushing the disks");
 }
 
 void Appliance::write_file(const std::string& path, std::string_view content)
