@@ -3,6 +3,7 @@
 // of it, in bounded time; the host mounts nothing.
 #include "builder/appliance.h"
 #include "builder/block_server.h"
+#include "builder/found_system.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/process.h"
@@ -112,7 +113,7 @@ TEST_F(BrokenDisks, Attack07_TheApplianceSaysWhatIsBroken)
     expect_error("ext4", [&] { appliance_->mount("/dev/sda", "/"); });
     expect_error("btrfs", [&] { appliance_->mount("/dev/sdb", "/"); });
     expect_error("GPT", [&] { appliance_->mount("/dev/sdc1", "/"); });
-    expect_error("all", [&] { static_cast<void>(appliance_->find_system()); });
+    expect_error("all", [&] { static_cast<void>(find_whole_system(*appliance_)); });
     EXPECT_EQ(host_mounts(), before);
 
     // It is no worse for it.
