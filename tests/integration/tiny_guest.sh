@@ -22,7 +22,7 @@ remove_homes() {
     rm -rf "$one"
 }
 at_end+=(remove_homes)
-launch() { "$kiln" run "$1" --type t3.nano --quiet; }
+launch() { "$kiln" run "$1" --type t3.micro --quiet; }
 ami() { "$kiln" image show "$1" --json | jq -r ".ami$2"; }
 
 say "import: a foreign disk becomes an AMI that boots"

@@ -122,7 +122,7 @@ TEST(Manifest, OnlyADiskHasADiskAndOnlyFromSchema3On)
     EXPECT_EQ("accepted", complaint_about(json));
     json = disk;
     json["source"]["disk"] = "sha256:12";
-    EXPECT_EQ("manifest: source.disk: is not a digest", complaint_about(json));
+    EXPECT_EQ("manifest: source.disk: is not \"sha256:\" and 64 lower-case hexadecimal digits", complaint_about(json));
     json = disk;
     json["source"].erase("disk");
     EXPECT_EQ("manifest: source.disk: is missing", complaint_about(json));
