@@ -23,7 +23,6 @@ namespace fs = std::filesystem;
 namespace
 {
 
-
 bool is_known(const CheckReport& report, std::string_view kind, const std::string& subject)
 {
     return std::ranges::any_of(report.damages,
