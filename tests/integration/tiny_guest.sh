@@ -94,19 +94,6 @@ instances+=("$id")
 says "$id" "kiln: layer 9 of the chain"
 expect 0 "$kiln" instance terminate "$id"
 
-say "and so is a snapshot's"
-id=$(launch long)
-instances+=("$id")
-says "$id" "kiln: layer 9 of the chain"
-expect 0 "$kiln" instance snapshot "$id" --name kept --version 1.0.0
-expect 0 "$kiln" instance terminate "$id"
-equals "$(ami kept '.block_device_mappings[0].layers|length')" 2
-equals "$(ami kept .block_device_mappings[0].layers[0].digest)" "$base"
-id=$(launch kept)
-instances+=("$id")
-says "$id" "kiln: layer 9 of the chain"
-expect 0 "$kiln" instance terminate "$id"
-
 say "and made again from the cache, of as few layers"
 sed -i 's/^version = .*/version = "1.0.1"/' child.toml
 expect 0 "$kiln" build child.toml
