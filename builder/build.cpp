@@ -79,6 +79,17 @@ std::vector<Volume> base_volumes(const LayerStack& layers, const BuildOptions& o
     return volumes;
 }
 
+// How many of the parent's layers the sealed one was written over, as whoever made it says: another Kiln may have
+// another limit. Before there was one, all of them.
+std::optional<std::size_t> kept_layers(const BuildOptions& options, const Json& facts, std::size_t disk)
+{
+    const auto kept = facts.find("kept_below");
+    if (!options.parent || disk >= options.parent->volumes.size() || kept == facts.end()) {
+        return std::nullopt;
+    }
+    return kept->at(disk).get<std::size_t>();
+}
+
 DiskSet finished_disks(const recipes::Recipe& recipe, const std::vector<PlannedLayer>& plan, const LayerStack& layers,
                        const BuildOptions& options)
 {
@@ -89,6 +100,7 @@ DiskSet finished_disks(const recipes::Recipe& recipe, const std::vector<PlannedL
     disks.volumes = base_volumes(layers, options, facts);
     std::ranges::transform(recipe.volumes, std::back_inserter(disks.volumes), describe);
     for (std::size_t i = 0; i < disks.volumes.size(); ++i) {
+        disks.volumes[i].kept_below = kept_layers(options, facts, i);
         std::vector<FinishedLayer>& files = disks.volumes[i].layers;
         if (!options.parent && layers_below(plan, options, i) > 0) {
             files.push_back(take(layers.at(0), i, options.work / fmt::format("disk{}-layer0.qcow2", i)));

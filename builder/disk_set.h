@@ -6,6 +6,7 @@
 #include "core/byte_size.h"
 #include "core/digest.h"
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -54,6 +55,8 @@ struct Volume {
     bool delete_on_termination = true;
     // The new layers, bottom first, over the parent's where there is one. They live in the build's work folder.
     std::vector<FinishedLayer> layers{};
+    // How many of the parent's layers, from the bottom, they lie on, where its chain was flattened; none: on all.
+    std::optional<std::size_t> kept_below{};
 };
 
 struct DiskSet {

@@ -3,6 +3,7 @@
 
 #include "builder/appliance.h"
 #include "builder/block_server.h"
+#include "builder/chain.h"
 #include "builder/found_system.h"
 #include "builder/seal.h"
 #include "builder/software.h"
@@ -48,11 +49,13 @@ DiskSet seal_copies(const std::vector<DiskCopy>& copies, const SealOptions& opti
     for (std::size_t i = 0; i < copies.size(); ++i) {
         const DiskCopy& copy = copies[i];
         const fs::path layer = options.work / fmt::format("layer{}.qcow2", i);
-        server.write_layer(i, copy.layers.size(), layer, stop);
+        const std::size_t kept = kept_below(copy.layers.size());
+        server.write_layer(i, kept, layer, stop);
         disks.volumes.push_back({.device = copy.device,
                                  .size = copy.size,
                                  .delete_on_termination = copy.delete_on_termination,
-                                 .layers = {{layer}}});
+                                 .layers = {{layer}},
+                                 .kept_below = kept});
     }
     server.stop();
     return disks;

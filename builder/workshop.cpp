@@ -2,10 +2,12 @@
 #include "builder/workshop.h"
 
 #include "builder/bootloader.h"
+#include "builder/chain.h"
 #include "builder/debian_bootstrap.h"
 #include "builder/disk_layout.h"
 #include "builder/foreign_disk.h"
 #include "builder/found_system.h"
+#include "builder/guest_machine.h"
 #include "builder/rootfs.h"
 #include "builder/seal.h"
 #include "builder/software.h"
@@ -64,7 +66,7 @@ bool is_native(Kind kind)
 std::size_t layers_below(const std::vector<PlannedLayer>& plan, const BuildOptions& options, std::size_t disk)
 {
     if (options.parent) {
-        return disk < options.parent->volumes.size() ? options.parent->volumes[disk].layers.size() : 0;
+        return disk < options.parent->volumes.size() ? kept_below(options.parent->volumes[disk].layers.size()) : 0;
     }
     return disk == 0 && is_native(plan.front().kind) ? 1 : 0;
 }
@@ -217,6 +219,9 @@ void Workshop::mount(std::size_t index, Appliance& appliance)
     if (first_own_disk() > 0) {
         mount_found_system(appliance, base_system(appliance), comes_later(Kind::storage) ? nullptr : &recipe_,
                            first_own_disk());
+        if (plan_.front().kind == Kind::disk) {
+            require_machine(appliance, recipe_.architecture);
+        }
     } else if (comes_later(Kind::boot)) {
         appliance.mount(filesystem_places(recipe_).front().device, "/"); // there is nothing else yet
     } else {
@@ -316,9 +321,12 @@ void Workshop::finish(Appliance& appliance, BlockServer& server, Clock::time_poi
     progress_.stage("compress what is over the base");
     std::vector<fs::path> files;
     facts["digests"] = Json::array();
+    facts["kept_below"] = Json::array();
     for (std::size_t i = 0; i < disks_; ++i) {
         files.push_back(options_.work / fmt::format("sealed{}.qcow2", i));
-        server.write_layer(i, layers_below(plan_, options_, i), files.back(), stop_);
+        const std::size_t kept = layers_below(plan_, options_, i);
+        server.write_layer(i, kept, files.back(), stop_);
+        facts["kept_below"].push_back(kept);
         facts["digests"].push_back(digest_of_file(files.back()).to_string());
     }
     validate(appliance);

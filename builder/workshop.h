@@ -75,7 +75,8 @@ private:
 // The size of the disk that a recipe with a `disk` base took in, from its layer's record.
 [[nodiscard]] ByteSize imported_size(const LayerRecord& record);
 
-// How many files below the merged layer of each disk are layers of their own: the parent's, or the base's.
+// How many files below the merged layer of each disk are layers of their own: the parent's, as far as they are kept
+// (chain.h), or the base's.
 [[nodiscard]] std::size_t layers_below(const std::vector<PlannedLayer>& plan, const BuildOptions& options,
                                        std::size_t disk);
 

@@ -15,7 +15,6 @@ namespace kiln::bundle
 namespace
 {
 
-constexpr std::string_view index_type = "application/vnd.oci.image.index.v1+json";
 constexpr std::int64_t largest_manifest = std::int64_t{16} << 20U;
 constexpr std::array attached_types{signature_artifact_type, sbom_artifact_type, provenance_artifact_type,
                                     lock_artifact_type};
@@ -65,7 +64,7 @@ std::string bundle_index(const BundleContents& contents, const std::string& refe
         entries.push_back(entry_of(attached.manifest, attached.artifact_type,
                                    {{subject_annotation, contents.image.digest.to_string()}}));
     }
-    return canonical_json({{"schemaVersion", 2}, {"mediaType", index_type}, {"manifests", entries}});
+    return canonical_json({{"schemaVersion", 2}, {"mediaType", oci_index_type}, {"manifests", entries}});
 }
 
 BundleIndex parse_bundle_index(std::string_view bytes)
@@ -73,8 +72,8 @@ BundleIndex parse_bundle_index(std::string_view bytes)
     const Json json = parse(bytes, "index.json");
     ObjectReader reader(json, "index.json");
     static_cast<void>(reader.integer("schemaVersion", 2, 2));
-    if (reader.string("mediaType", 255) != index_type) {
-        reader.refuse("mediaType", fmt::format("is not {}", index_type));
+    if (reader.string("mediaType", 255) != oci_index_type) {
+        reader.refuse("mediaType", fmt::format("is not {}", oci_index_type));
     }
     const std::size_t count = reader.array("manifests", most_attached + 1).size();
     std::optional<Descriptor> image;

@@ -12,7 +12,6 @@ namespace kiln::bundle
 {
 
 inline constexpr std::string_view blob_folder = "blobs/sha256/";
-inline constexpr std::string_view layout_file = R"({"imageLayoutVersion":"1.0.0"})";
 
 // The index of a bundle, canonical JSON.
 [[nodiscard]] std::string bundle_index(const BundleContents& contents, const std::string& reference);

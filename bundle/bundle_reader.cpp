@@ -32,7 +32,7 @@ constexpr ByteSize largest_index = mebibytes(1);
 constexpr std::uint64_t most_members = 26UL * 128UL + 4UL * most_attached;
 constexpr ByteSize largest_bundle(std::uint64_t{1} << 62U); // each member has a limit of its own
 
-[[noreturn]] void refuse(const Member& member, std::string_view why)
+[[noreturn]] void refuse_member(const Member& member, std::string_view why)
 {
     throw Error(ErrorKind::untrusted, fmt::format("its member \"{}\": {}", printable(member.name, false), why),
                 "get the bundle again from whom you trust; `kiln image export` writes one");
@@ -45,7 +45,7 @@ Digest digest_in_name(const Member& member)
                       ? Digest::parse("sha256:" + std::string(name.substr(blob_folder.size())))
                       : std::nullopt;
     if (!digest) {
-        refuse(member, "it is not named blobs/sha256/ and a digest");
+        refuse_member(member, "it is not named blobs/sha256/ and a digest");
     }
     return *std::move(digest);
 }
@@ -119,7 +119,7 @@ std::optional<Member> BundleReader::State::next()
 {
     auto member = archive.next();
     if (member && member->kind != MemberKind::file) {
-        refuse(*member, "it is not a regular file");
+        refuse_member(*member, "it is not a regular file");
     }
     return member;
 }
@@ -137,10 +137,10 @@ std::string BundleReader::State::read_small(const std::string& name, ByteSize li
 {
     const Member member = require_next(name);
     if (member.name != name) {
-        refuse(member, fmt::format("{} should be here", name));
+        refuse_member(member, fmt::format("{} should be here", name));
     }
     if (ByteSize(member.size) > limit) {
-        refuse(member, fmt::format("it is larger than {}", to_string(limit)));
+        refuse_member(member, fmt::format("it is larger than {}", to_string(limit)));
     }
     std::string bytes;
     archive.copy_content([&](std::string_view part) { bytes += part; });
@@ -150,12 +150,12 @@ std::string BundleReader::State::read_small(const std::string& name, ByteSize li
 std::string BundleReader::State::read_blob(const Member& member, const Descriptor& wanted)
 {
     if (member.size != wanted.size.bytes()) {
-        refuse(member, fmt::format("it has {} bytes instead of {}", member.size, wanted.size.bytes()));
+        refuse_member(member, fmt::format("it has {} bytes instead of {}", member.size, wanted.size.bytes()));
     }
     std::string bytes;
     archive.copy_content([&](std::string_view part) { bytes += part; });
     if (digest_of(bytes) != wanted.digest) {
-        refuse(member, "its content has another digest");
+        refuse_member(member, "its content has another digest");
     }
     return bytes;
 }
@@ -166,8 +166,8 @@ void BundleReader::State::read_document(DocumentSet& documents)
     const Digest digest = digest_in_name(member);
     const auto wanted = documents.find(digest);
     if (!wanted) {
-        refuse(member, documents.is_layer(digest) ? "this layer comes before the documents that sign it"
-                                                  : "nothing before it in the bundle names this blob");
+        refuse_member(member, documents.is_layer(digest) ? "this layer comes before the documents that sign it"
+                                                         : "nothing before it in the bundle names this blob");
     }
     documents.take(digest, read_blob(member, wanted->descriptor));
 }
@@ -216,10 +216,11 @@ void BundleReader::read_layers(const fs::path& folder, const Transferred& transf
         const Digest digest = digest_in_name(*member);
         const auto found = expected.find(digest.hex());
         if (found == expected.end()) {
-            refuse(*member, "nothing before it in the bundle names this blob");
+            refuse_member(*member, "nothing before it in the bundle names this blob");
         }
         if (member->size != found->second.size.bytes()) {
-            refuse(*member, fmt::format("it has {} bytes instead of {}", member->size, found->second.size.bytes()));
+            refuse_member(*member,
+                          fmt::format("it has {} bytes instead of {}", member->size, found->second.size.bytes()));
         }
         LayerFile file(folder, found->second);
         state_->archive.copy_content([&](std::string_view bytes) {
@@ -229,7 +230,7 @@ void BundleReader::read_layers(const fs::path& folder, const Transferred& transf
             transferred(done, total);
         });
         if (file.finish() != digest) {
-            refuse(*member, "its content has another digest");
+            refuse_member(*member, "its content has another digest");
         }
         expected.erase(found);
     }

@@ -136,7 +136,7 @@ void write_bundle(const Layout& layout, const BundleContents& contents, const st
                   const Transferred& transferred, const std::stop_token& stop)
 {
     TarFile tar(fd);
-    add_text(tar, "oci-layout", std::string(layout_file));
+    add_text(tar, "oci-layout", std::string(oci_layout_file));
     add_text(tar, "index.json", bundle_index(contents, reference));
     const ByteSize total = contents.size();
     ByteSize done;

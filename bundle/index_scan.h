@@ -19,7 +19,7 @@ void each_index_entry(std::string_view index, const std::function<void(std::stri
 
 // The index with `entries` at the end, without parsing what is there; nullopt when it is not written as Kiln writes it,
 // or when it may already have one of the `taken` texts (digests, reference names): then it has to be parsed.
-[[nodiscard]] std::optional<std::string> appended_index(std::string index, std::span<const Json> entries,
+[[nodiscard]] std::optional<std::string> appended_index(std::string_view index, std::span<const Json> entries,
                                                         std::span<const std::string> taken);
 
 } // namespace kiln::bundle

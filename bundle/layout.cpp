@@ -21,8 +21,6 @@ namespace fs = std::filesystem;
 namespace
 {
 
-constexpr std::string_view layout_file = R"({"imageLayoutVersion":"1.0.0"})";
-constexpr std::string_view index_type = "application/vnd.oci.image.index.v1+json";
 constexpr ByteSize largest_index = mebibytes(64);
 constexpr mode_t blob_mode = 0444;
 
@@ -148,7 +146,7 @@ Layout::Layout(fs::path folder, bool create) : folder_(std::move(folder))
     }
     sync_directory(folder_ / "blobs");
     // The file that makes it a layout comes last.
-    write_file_durably(folder_ / "oci-layout", layout_file);
+    write_file_durably(folder_ / "oci-layout", oci_layout_file);
 }
 
 fs::path Layout::blob_path(const Digest& digest) const
@@ -212,7 +210,7 @@ Json Layout::entries() const
 void Layout::replace_entries(const Json& entries) const
 {
     write_file_durably(folder_ / "index.json",
-                       canonical_json({{"schemaVersion", 2}, {"mediaType", index_type}, {"manifests", entries}}));
+                       canonical_json({{"schemaVersion", 2}, {"mediaType", oci_index_type}, {"manifests", entries}}));
 }
 
 void Layout::add_to_index(const Descriptor& manifest, std::string_view artifact_type, const Json& annotations) const

@@ -46,9 +46,13 @@ Json to_json(const LaunchDefaults& launch)
             {"deprecated_on", or_null(launch.deprecated_on)}};
 }
 
-Json to_json(const LayerReference& layer)
+Json to_json(const LayerReference& layer, int schema)
 {
-    Json json{{"digest", layer.digest.to_string()}, {"size", layer.size.bytes()}, {"chunks", nullptr}};
+    Json json{{"digest", layer.digest.to_string()}, {"size", layer.size.bytes()}};
+    if (schema == 1) {
+        return json;
+    }
+    json["chunks"] = nullptr;
     if (layer.chunks) {
         Json digests = Json::array();
         for (const Digest& digest : layer.chunks->digests) {
@@ -59,11 +63,11 @@ Json to_json(const LayerReference& layer)
     return json;
 }
 
-Json to_json(const BlockDeviceMapping& mapping)
+Json to_json(const BlockDeviceMapping& mapping, int schema)
 {
     Json layers = Json::array();
     for (const LayerReference& layer : mapping.layers) {
-        layers.push_back(to_json(layer));
+        layers.push_back(to_json(layer, schema));
     }
     Json file_systems = Json::array();
     for (const FileSystem& one : mapping.file_systems) {
@@ -88,12 +92,16 @@ Json to_json(const std::optional<Parent>& parent)
         {"name", parent->name}, {"version", parent->version.to_string()}, {"manifest", parent->manifest.to_string()}};
 }
 
-Json to_json(const Source& source)
+Json to_json(const Source& source, int schema)
 {
-    return {{"kind", source.kind},
-            {"recipe", source.recipe ? Json(source.recipe->to_string()) : Json(nullptr)},
-            {"instance", or_null(source.instance)},
-            {"consistency", or_null(source.consistency)}};
+    Json json{{"kind", source.kind},
+              {"recipe", source.recipe ? Json(source.recipe->to_string()) : Json(nullptr)},
+              {"instance", or_null(source.instance)},
+              {"consistency", or_null(source.consistency)}};
+    if (schema >= 3) {
+        json["disk"] = source.disk ? Json(source.disk->to_string()) : Json(nullptr);
+    }
+    return json;
 }
 
 Json to_json(const std::vector<Software>& software)
@@ -129,14 +137,14 @@ Json to_json(const Manifest& manifest)
 {
     Json devices = Json::array();
     for (const BlockDeviceMapping& mapping : manifest.block_devices) {
-        devices.push_back(to_json(mapping));
+        devices.push_back(to_json(mapping, manifest.schema));
     }
     Json tests = Json::array();
     for (const Test& test : manifest.tests) {
         tests.push_back(to_json(test));
     }
     return {
-        {"schema", manifest_schema},
+        {"schema", manifest.schema},
         {"name", manifest.name},
         {"version", manifest.version.to_string()},
         {"description", manifest.description},
@@ -150,11 +158,16 @@ Json to_json(const Manifest& manifest)
         {"launch", to_json(manifest.launch)},
         {"software", to_json(manifest.software)},
         {"parent", to_json(manifest.parent)},
-        {"source", to_json(manifest.source)},
+        {"source", to_json(manifest.source, manifest.schema)},
         {"created", manifest.created},
         {"tags", Json(manifest.tags)},
         {"owner", manifest.owner},
         {"tests", std::move(tests)}};
+}
+
+int schema_for(const Manifest& manifest)
+{
+    return manifest.source.kind == "disk" ? 3 : 2;
 }
 
 bool is_image_name(std::string_view name)

@@ -18,7 +18,8 @@
 namespace kiln::bundle
 {
 
-inline constexpr int manifest_schema = 2; // what is written; 1, which had no chunks, is read as well
+// The newest that is read, and all before it: 1 had no chunks, and 2 knew no images that came from a foreign disk.
+inline constexpr int newest_manifest_schema = 3;
 
 // The parts of a large layer, so that all processors can check it at once.
 struct LayerChunks {
@@ -63,11 +64,12 @@ struct BlockDeviceMapping {
 };
 
 struct Source {
-    std::string kind; // "recipe" or "instance"
+    std::string kind{}; // "recipe", "instance" or "disk"
     // Of the resolved recipe; for an instance, the one that its AMI came from.
-    std::optional<Digest> recipe;
-    std::optional<std::string> instance;    // "i-..."
-    std::optional<std::string> consistency; // of a snapshot: "filesystem" or "crash"
+    std::optional<Digest> recipe{};
+    std::optional<std::string> instance{};    // "i-..."
+    std::optional<std::string> consistency{}; // of a snapshot: "filesystem" or "crash"
+    std::optional<Digest> disk{};             // of the foreign disk image that was imported, as it was
 };
 
 struct Parent {
@@ -100,6 +102,7 @@ struct LaunchDefaults {
 };
 
 struct Manifest {
+    int schema = 2; // of one that was read; publishing takes schema_for()
     std::string name;
     SemanticVersion version;
     std::string description;
@@ -121,7 +124,11 @@ struct Manifest {
     std::map<std::string, std::string> tags;
 };
 
+// In the manifest's schema, without what that does not have.
 [[nodiscard]] Json to_json(const Manifest& manifest);
+
+// The oldest schema that has all that the manifest says, so that an older Kiln reads it wherever it can.
+[[nodiscard]] int schema_for(const Manifest& manifest);
 
 // Checks every field of hostile JSON: types, names, sizes, digests. Throws Error{untrusted} that
 // names the field; a newer schema says so.

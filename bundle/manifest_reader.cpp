@@ -33,22 +33,22 @@ constexpr std::size_t longest_line = 256;
 constexpr std::size_t longest_text = 4'096;
 
 // Returns it.
-std::int64_t require_schema(const Json& json)
+int require_schema(const Json& json)
 {
     const auto found = json.is_object() ? json.find("schema") : json.end();
     if (found == json.end() || !found->is_number_integer()) {
         throw Error(ErrorKind::untrusted, "manifest: schema: is missing or not an integer");
     }
-    if (*found > manifest_schema) {
+    if (*found > newest_manifest_schema) {
         throw Error(ErrorKind::untrusted,
                     fmt::format("manifest: schema {} was made by a newer Kiln; this one reads up to {}", found->dump(),
-                                manifest_schema),
+                                newest_manifest_schema),
                     "install a newer Kiln to use this image");
     }
     if (*found < 1) {
         throw Error(ErrorKind::untrusted, fmt::format("manifest: schema: {} does not exist", found->dump()));
     }
-    return found->get<std::int64_t>();
+    return found->get<int>();
 }
 
 std::string read_name(ObjectReader& reader)
@@ -125,7 +125,7 @@ std::optional<LayerChunks> read_chunks(ObjectReader& layer, ByteSize length)
     return chunks;
 }
 
-LayerReference read_layer(ObjectReader layer, std::int64_t schema)
+LayerReference read_layer(ObjectReader layer, int schema)
 {
     Digest digest = layer.digest("digest");
     const ByteSize size(static_cast<std::uint64_t>(layer.integer("size", 1, largest_disk)));
@@ -134,7 +134,7 @@ LayerReference read_layer(ObjectReader layer, std::int64_t schema)
     return read;
 }
 
-BlockDeviceMapping read_mapping(ObjectReader reader, std::int64_t schema)
+BlockDeviceMapping read_mapping(ObjectReader reader, int schema)
 {
     BlockDeviceMapping mapping;
     mapping.device = read_device(reader, "device");
@@ -173,14 +173,14 @@ void refuse_shared_mounts(const ObjectReader& reader, const Manifest& manifest)
     }
 }
 
-void read_devices(ObjectReader& reader, Manifest& manifest, std::int64_t schema)
+void read_devices(ObjectReader& reader, Manifest& manifest)
 {
     manifest.root_device = read_device(reader, "root_device_name");
     const std::size_t count = reader.array("block_device_mappings", most_devices).size();
     std::set<std::string> seen;
     std::map<std::string, LayerReference> known_layers;
     for (std::size_t i = 0; i < count; ++i) {
-        BlockDeviceMapping mapping = read_mapping(reader.element("block_device_mappings", i), schema);
+        BlockDeviceMapping mapping = read_mapping(reader.element("block_device_mappings", i), manifest.schema);
         if (!seen.insert(mapping.device).second) {
             reader.refuse("block_device_mappings", "names " + mapping.device + " twice");
         }
@@ -234,10 +234,11 @@ std::optional<Parent> read_parent(ObjectReader& reader)
     return parent;
 }
 
-Source read_source(ObjectReader reader)
+Source read_source(ObjectReader reader, int schema)
 {
     Source source;
-    source.kind = read_word_of(reader, "kind", {"recipe", "instance"});
+    source.kind = schema < 3 ? read_word_of(reader, "kind", {"recipe", "instance"})
+                             : read_word_of(reader, "kind", {"recipe", "instance", "disk"});
     if (!reader.any("recipe").is_null()) {
         source.recipe = reader.digest("recipe");
     }
@@ -251,6 +252,13 @@ Source read_source(ObjectReader reader)
     const bool from_instance = source.kind == "instance";
     if (source.instance.has_value() != from_instance || source.consistency.has_value() != from_instance) {
         reader.refuse("kind", "does not go with instance and consistency, which only an instance has");
+    }
+    if (schema >= 3 && !reader.any("disk").is_null()) {
+        source.disk = reader.digest("disk");
+    }
+    const bool from_disk = source.kind == "disk";
+    if (source.disk.has_value() != from_disk || (from_disk && source.recipe)) {
+        reader.refuse("kind", "does not go with disk and recipe: a disk has just the one, and others not");
     }
     reader.finish();
     return source;
@@ -296,22 +304,22 @@ bool read_launch_permissions(ObjectReader permissions)
 
 Manifest manifest_from_json(const Json& json)
 {
-    const std::int64_t schema = require_schema(json);
+    Manifest manifest;
+    manifest.schema = require_schema(json);
     ObjectReader reader(json, "manifest");
     static_cast<void>(reader.any("schema"));
-    Manifest manifest;
     manifest.name = read_name(reader);
     manifest.version = read_version(reader);
     manifest.description = reader.string("description", longest_text, Lines::many);
     manifest.architecture = read_word_of(reader, "architecture", {"x86_64", "aarch64"});
     manifest.boot_mode = read_word_of(reader, "boot_mode", {"bios", "uefi"});
     read_os(reader.object("os"), manifest);
-    read_devices(reader, manifest, schema);
+    read_devices(reader, manifest);
     manifest.launch_public = read_launch_permissions(reader.object("launch_permissions"));
     manifest.launch = read_launch(reader.object("launch"));
     read_software(reader, manifest);
     manifest.parent = read_parent(reader);
-    manifest.source = read_source(reader.object("source"));
+    manifest.source = read_source(reader.object("source"), manifest.schema);
     manifest.created = reader.string("created", longest_word);
     if (!is_time(manifest.created)) {
         reader.refuse("created", "is not a time like 2026-11-23T17:44:58Z");

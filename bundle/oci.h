@@ -26,6 +26,8 @@ inline constexpr std::string_view lock_artifact_type = "application/vnd.kiln.loc
 inline constexpr std::string_view component_artifact_type = "application/vnd.kiln.component.v1+toml"; // and its text's
 inline constexpr std::string_view dsse_type = "application/vnd.dsse.envelope.v1+json";
 inline constexpr std::string_view oci_manifest_type = "application/vnd.oci.image.manifest.v1+json";
+inline constexpr std::string_view oci_index_type = "application/vnd.oci.image.index.v1+json";
+inline constexpr std::string_view oci_layout_file = R"({"imageLayoutVersion":"1.0.0"})"; // the content of "oci-layout"
 inline constexpr std::string_view oci_empty_type = "application/vnd.oci.empty.v1+json";
 inline constexpr std::string_view oci_empty_blob = "{}"; // the config blob of what is attached
 

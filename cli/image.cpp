@@ -64,6 +64,10 @@ std::string describe(const registry::Image& image, const bundle::Manifest& manif
         rows.push_back({"Snapshot of", fmt::format("{} ({}-consistent)", *manifest.source.instance,
                                                    manifest.source.consistency.value_or("crash"))});
     }
+    if (manifest.source.disk) {
+        rows.push_back(
+            {"Imported from", fmt::format("a disk image with the digest {}", manifest.source.disk->to_string())});
+    }
     std::string text = table(rows) + "\n";
     std::vector<std::vector<std::string>> volumes = {
         {"DEVICE", "SIZE", "TYPE", "ENCRYPTED", "LAYERS", "STORED", "FILE SYSTEMS"}};

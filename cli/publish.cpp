@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
 
 namespace kiln::cli
 {
@@ -51,6 +52,10 @@ std::vector<registry::NewLayer> fill_in(bundle::Manifest& manifest, const builde
             manifest.block_devices.push_back(mapping_of(volume));
         } else {
             known->size = volume.size; // it may have grown since the parent
+            const std::size_t kept = volume.kept_below.value_or(known->layers.size());
+            if (kept < known->layers.size()) {
+                known->layers.erase(known->layers.begin() + static_cast<std::ptrdiff_t>(kept), known->layers.end());
+            }
         }
         for (const builder::FinishedLayer& layer : volume.layers) {
             layers.push_back({volume.device, layer.file, layer.digest});

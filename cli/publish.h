@@ -11,7 +11,7 @@ namespace kiln::cli
 {
 
 // Fills in what the disks tell (mappings, software, operating system) and publishes. Where `manifest` already has a
-// mapping for a device, its layers are the parent's and the disk's layer goes on top of them.
+// mapping for a device, its layers are the parent's, and the disk's layer goes on top of those that it keeps.
 registry::Image publish(registry::Region& region, bundle::Manifest manifest, const builder::DiskSet& disks,
                         const std::vector<registry::Attachment>& attachments, const signing::SecretKey& key);
 // The same with the next free patch as its version: Region::publish_next_patch.

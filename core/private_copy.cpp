@@ -108,7 +108,7 @@ void make_private_copy(const fs::path& from, const fs::path& to, const Digest& s
     if (actual != sha256) {
         throw Error(ErrorKind::untrusted,
                     fmt::format("{} has the digest {}, not {}", name, actual.to_string(), sha256.to_string()),
-                    "the file is not the one that the recipe means; check where it came from");
+                    "the file is not the one that is meant; check where it came from");
     }
 }
 

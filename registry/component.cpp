@@ -59,7 +59,7 @@ Json statement_of(const Component& component)
     return {{"name", component.name}, {"version", component.version.to_string()}, {"account", component.owner}};
 }
 
-[[noreturn]] void refuse(const Component& component, std::string_view why)
+[[noreturn]] void refuse_component(const Component& component, std::string_view why)
 {
     throw Error(
         ErrorKind::untrusted,
@@ -145,16 +145,16 @@ std::string Region::component_text(const Component& component, const signing::Tr
     const auto statement = find_predicate(layout(), component.manifest, bundle::signature_artifact_type, predicate_type,
                                           trust.keys_of(component.owner), faults);
     if (!statement) {
-        refuse(component, faults.empty() ? "it is unsigned" : join(faults, "; "));
+        refuse_component(component, faults.empty() ? "it is unsigned" : join(faults, "; "));
     }
     if (*statement != statement_of(component)) {
-        refuse(component, "its signature is of another name, version or account");
+        refuse_component(component, "its signature is of another name, version or account");
     }
     try {
         const auto document = bundle::parse_component_oci_manifest(layout().read_verified(component.manifest));
         return layout().read_verified(document.digest, largest_component);
     } catch (const Error& error) {
-        refuse(component, error.what());
+        refuse_component(component, error.what());
     }
 }
 

@@ -16,8 +16,8 @@ namespace kiln::registry
 namespace
 {
 
-constexpr std::string_view predicate_type = "https://kiln.invalid/launch-permission/v1";
-constexpr std::string_view what = "launch permission";
+constexpr std::string_view launch_predicate_type = "https://kiln.invalid/launch-permission/v1";
+constexpr std::string_view launch_permission_document = "launch permission";
 
 Json to_json(const LaunchStatement& statement)
 {
@@ -29,10 +29,10 @@ Json to_json(const LaunchStatement& statement)
 
 LaunchStatement read(const Json& predicate)
 {
-    LaunchStatement statement{.is_public = bool_member(predicate, "public", what),
-                              .at = string_member(predicate, "at", what),
-                              .event = integer_member(predicate, "event", what)};
-    const Json& accounts = member(predicate, "accounts", what);
+    LaunchStatement statement{.is_public = bool_member(predicate, "public", launch_permission_document),
+                              .at = string_member(predicate, "at", launch_permission_document),
+                              .event = integer_member(predicate, "event", launch_permission_document)};
+    const Json& accounts = member(predicate, "accounts", launch_permission_document);
     if (!accounts.is_array() || accounts.size() > most_launch_accounts || !bundle::is_time(statement.at)) {
         throw Error(ErrorKind::untrusted, "the launch permission is malformed");
     }
@@ -55,7 +55,7 @@ std::string sign_launch_statement(const Image& image, const std::string& at, con
 {
     return signing::sign_attestation({.subject_name = fmt::format("{}@{}", image.name, image.version.to_string()),
                                       .subject = image.manifest,
-                                      .predicate_type = std::string(predicate_type),
+                                      .predicate_type = std::string(launch_predicate_type),
                                       .predicate = to_json({.is_public = image.launch_public,
                                                             .accounts = image.launch_accounts,
                                                             .at = at,
@@ -69,7 +69,7 @@ std::optional<LaunchStatement> newest_launch_statement(std::span<const std::stri
     std::optional<LaunchStatement> newest;
     for (const std::string& envelope : envelopes) {
         try {
-            const auto predicate = signing::verify_attestation(envelope, keys, image, predicate_type);
+            const auto predicate = signing::verify_attestation(envelope, keys, image, launch_predicate_type);
             if (!predicate) {
                 continue;
             }

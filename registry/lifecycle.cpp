@@ -19,9 +19,9 @@ namespace kiln::registry
 namespace
 {
 
-constexpr std::string_view what = "its arguments";
+constexpr std::string_view event_arguments = "its arguments";
 
-[[noreturn]] void refuse(std::string_view complaint, std::string hint = {})
+[[noreturn]] void refuse_event(std::string_view complaint, std::string hint = {})
 {
     throw Error(ErrorKind::untrusted, std::string(complaint), std::move(hint));
 }
@@ -34,19 +34,19 @@ std::string begin_of(const std::string& day)
 
 std::vector<std::string> accounts_of(const Json& arguments)
 {
-    const Json& list = member(arguments, "accounts", what);
+    const Json& list = member(arguments, "accounts", event_arguments);
     if (!list.is_array() || list.size() > most_launch_accounts) {
-        refuse("its list of accounts is not one");
+        refuse_event("its list of accounts is not one");
     }
     std::vector<std::string> accounts;
     for (const Json& account : list) {
         if (!account.is_string() || !bundle::is_account(account.get_ref<const std::string&>())) {
-            refuse("its list of accounts holds something else");
+            refuse_event("its list of accounts holds something else");
         }
         accounts.push_back(account.get<std::string>());
     }
     if (std::ranges::adjacent_find(accounts, std::ranges::greater_equal()) != accounts.end()) {
-        refuse("its list of accounts is not sorted, or has one twice");
+        refuse_event("its list of accounts is not sorted, or has one twice");
     }
     return accounts;
 }
@@ -60,28 +60,28 @@ std::vector<std::string> organizations_of(const Json& arguments)
     }
     std::vector<std::string> names;
     if (!found->is_array() || found->empty() || found->size() > most_launch_organizations) {
-        refuse("its list of organizations is not one");
+        refuse_event("its list of organizations is not one");
     }
     for (const Json& name : *found) {
         if (!name.is_string() || !is_organization_name(name.get_ref<const std::string&>())) {
-            refuse("its list of organizations holds something else");
+            refuse_event("its list of organizations holds something else");
         }
         names.push_back(name.get<std::string>());
     }
     if (std::ranges::adjacent_find(names, std::ranges::greater_equal()) != names.end()) {
-        refuse("its list of organizations is not sorted, or has one twice");
+        refuse_event("its list of organizations is not sorted, or has one twice");
     }
     return names;
 }
 
 std::optional<std::string> time_or_null(const Json& arguments, std::string_view key)
 {
-    if (member(arguments, key, what).is_null()) {
+    if (member(arguments, key, event_arguments).is_null()) {
         return std::nullopt;
     }
-    std::string time = string_member(arguments, key, what);
+    std::string time = string_member(arguments, key, event_arguments);
     if (!bundle::is_time(time)) {
-        refuse(fmt::format("its \"{}\" is not a time", key));
+        refuse_event(fmt::format("its \"{}\" is not a time", key));
     }
     return time;
 }
@@ -97,33 +97,33 @@ void make_private(Image& image)
 
 void check_origin(const Json& arguments)
 {
-    const Json& from = member(arguments, "from", what);
-    if (!is_region_name(string_member(from, "region", what)) ||
-        !is_resource_id("ami-", string_member(from, "image", what))) {
-        refuse("where it was copied from is malformed");
+    const Json& from = member(arguments, "from", event_arguments);
+    if (!is_region_name(string_member(from, "region", event_arguments)) ||
+        !is_resource_id("ami-", string_member(from, "image", event_arguments))) {
+        refuse_event("where it was copied from is malformed");
     }
 }
 
 void apply_share(Image& image, const Json& arguments)
 {
-    image.launch_public = image.launch_public || bool_member(arguments, "public", what);
+    image.launch_public = image.launch_public || bool_member(arguments, "public", event_arguments);
     std::vector<std::string> all;
     std::ranges::set_union(image.launch_accounts, accounts_of(arguments), std::back_inserter(all));
     if (all.size() > most_launch_accounts) {
-        refuse(fmt::format("it would be shared with more than {} accounts", most_launch_accounts));
+        refuse_event(fmt::format("it would be shared with more than {} accounts", most_launch_accounts));
     }
     image.launch_accounts = std::move(all);
     std::vector<std::string> organizations;
     std::ranges::set_union(image.launch_organizations, organizations_of(arguments), std::back_inserter(organizations));
     if (organizations.size() > most_launch_organizations) {
-        refuse(fmt::format("it would be shared with more than {} organizations", most_launch_organizations));
+        refuse_event(fmt::format("it would be shared with more than {} organizations", most_launch_organizations));
     }
     image.launch_organizations = std::move(organizations);
 }
 
 void apply_unshare(Image& image, const Json& arguments)
 {
-    image.launch_public = image.launch_public && !bool_member(arguments, "public", what);
+    image.launch_public = image.launch_public && !bool_member(arguments, "public", event_arguments);
     std::vector<std::string> rest;
     std::ranges::set_difference(image.launch_accounts, accounts_of(arguments), std::back_inserter(rest));
     image.launch_accounts = std::move(rest);
@@ -135,19 +135,19 @@ void apply_unshare(Image& image, const Json& arguments)
 
 void check_channel(const Image& image, const Json& arguments)
 {
-    static_cast<void>(bool_member(arguments, "leave", what));
-    if (string_member(arguments, "name", what) != image.name ||
-        !is_channel_name(string_member(arguments, "channel", what))) {
-        refuse("its channel is malformed, or of another name");
+    static_cast<void>(bool_member(arguments, "leave", event_arguments));
+    if (string_member(arguments, "name", event_arguments) != image.name ||
+        !is_channel_name(string_member(arguments, "channel", event_arguments))) {
+        refuse_event("its channel is malformed, or of another name");
     }
 }
 
 void check_registration(const Image& image, const Json& arguments)
 {
-    if (string_member(arguments, "name", what) != image.name ||
-        string_member(arguments, "version", what) != image.version.to_string() ||
-        string_member(arguments, "architecture", what) != image.architecture) {
-        refuse("it registers another name, version or architecture");
+    if (string_member(arguments, "name", event_arguments) != image.name ||
+        string_member(arguments, "version", event_arguments) != image.version.to_string() ||
+        string_member(arguments, "architecture", event_arguments) != image.architecture) {
+        refuse_event("it registers another name, version or architecture");
     }
 }
 
@@ -195,21 +195,21 @@ void apply_rule(Image& image, const signing::Event& event)
 {
     const auto* rule = std::ranges::find(rules, event.action, &Rule::action);
     if (rule == rules.end()) {
-        refuse(fmt::format("this version of Kiln does not know the action \"{}\"",
-                           printable(event.action.substr(0, 100), false)),
-               "install a newer Kiln");
+        refuse_event(fmt::format("this version of Kiln does not know the action \"{}\"",
+                                 printable(event.action.substr(0, 100), false)),
+                     "install a newer Kiln");
     }
     const bool one_more = !rule->optional.empty() && event.arguments.contains(rule->optional);
     if (event.arguments.size() != rule->arguments + (one_more ? 1 : 0)) {
-        refuse("its arguments are others than this version of Kiln knows", "install a newer Kiln");
+        refuse_event("its arguments are others than this version of Kiln knows", "install a newer Kiln");
     }
     if (image.state == ImageState::deregistered) {
-        refuse("it changes an image that was deregistered");
+        refuse_event("it changes an image that was deregistered");
     }
     try {
         rule->apply(image, event.arguments);
     } catch (const Error& error) {
-        refuse(error.message(), error.hint()); // of JSON members: {io}
+        refuse_event(error.message(), error.hint()); // of JSON members: {io}
     }
 }
 
@@ -253,19 +253,19 @@ Json copy_arguments(const Image& image, const CopySource& source)
 void apply(Image& image, const signing::Event& event)
 {
     if (event.image != image.id || event.manifest != image.manifest) {
-        refuse("it is about another image");
+        refuse_event("it is about another image");
     }
     if (registers(event.action) && image.last_event != 0) {
-        refuse("it registers an image that was there");
+        refuse_event("it registers an image that was there");
     }
     if (!bundle::is_time(event.time)) {
-        refuse("its time is malformed");
+        refuse_event("its time is malformed");
     }
     if (came_from_elsewhere(event.action)) {
         image.holder = event.account;
     }
     if (event.account != image.holder) {
-        refuse(
+        refuse_event(
             fmt::format("account {} signed it, and only account {} may change the image", event.account, image.holder));
     }
     apply_rule(image, event);

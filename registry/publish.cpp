@@ -231,6 +231,7 @@ Image Region::publish_locked(bundle::Manifest manifest, const std::vector<NewLay
                              const signing::SecretKey& key, const std::vector<Attachment>& attachments)
 {
     const bundle::Layout& layout = state_->layout;
+    manifest.schema = bundle::schema_for(manifest); // a snapshot's is made of its parent's
     state_->require_free(manifest.name, manifest.version, manifest.architecture);
     state_->events().catch_up(signing::no_keys); // a catalogue that was rolled back is told before the long work
     layout.sweep_abandoned();

@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "signing/dsse.h"
+#include "signing/in_toto.h"
 #include "signing/untrusted_json.h"
 
 #include <fmt/format.h>
@@ -12,34 +13,21 @@ namespace kiln::signing
 namespace
 {
 
-constexpr std::string_view what = "attestation";
-constexpr std::string_view statement_type = "https://in-toto.io/Statement/v1";
-
-[[noreturn]] void refuse(std::string_view complaint)
-{
-    throw Error(ErrorKind::untrusted, fmt::format("{}: {}", what, complaint));
-}
+constexpr std::string_view attestation_document = "attestation";
 
 Json read_predicate(std::string_view payload, const Digest& subject, std::string_view predicate_type)
 {
-    const Json json = parse_json(payload, what);
-    if (string_member(json, "_type", what) != statement_type) {
-        refuse("it is not an in-toto statement of version 1");
+    const Json json = parse_json(payload, attestation_document);
+    require_in_toto(json, attestation_document);
+    if (string_member(json, "predicateType", attestation_document) != predicate_type) {
+        refuse(attestation_document, fmt::format("its predicate is not of type {}", predicate_type));
     }
-    if (string_member(json, "predicateType", what) != predicate_type) {
-        refuse(fmt::format("its predicate is not of type {}", predicate_type));
+    if (subject_of(json, attestation_document) != subject) {
+        refuse(attestation_document, "it is about another image");
     }
-    const Json& subjects = member(json, "subject", what);
-    if (!subjects.is_array() || subjects.size() != 1) {
-        refuse("it does not have exactly one subject");
-    }
-    // A subject is matched by its digest only; its name is for people.
-    if (string_member(member(subjects.front(), "digest", what), "sha256", what) != subject.hex()) {
-        refuse("it is about another image");
-    }
-    const Json& predicate = member(json, "predicate", what);
+    const Json& predicate = member(json, "predicate", attestation_document);
     if (!predicate.is_object()) {
-        refuse("its predicate is not an object");
+        refuse(attestation_document, "its predicate is not an object");
     }
     return predicate;
 }
@@ -48,11 +36,8 @@ Json read_predicate(std::string_view payload, const Digest& subject, std::string
 
 std::string sign_attestation(const Attestation& attestation, const SecretKey& key)
 {
-    const Json subject{{"name", attestation.subject_name}, {"digest", {{"sha256", attestation.subject.hex()}}}};
-    const Json statement{{"_type", statement_type},
-                         {"subject", Json::array({subject})},
-                         {"predicateType", attestation.predicate_type},
-                         {"predicate", attestation.predicate}};
+    const Json statement = in_toto_statement(attestation.subject_name, attestation.subject, attestation.predicate_type,
+                                             attestation.predicate);
     return sign_envelope(in_toto_payload_type, canonical_json(statement), key);
 }
 

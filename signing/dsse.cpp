@@ -17,7 +17,7 @@ namespace
 {
 
 constexpr std::size_t most_signatures = 32;
-constexpr std::string_view what = "signature envelope";
+constexpr std::string_view envelope_document = "signature envelope";
 
 struct Envelope {
     std::string payload;
@@ -26,9 +26,9 @@ struct Envelope {
 
 std::string decoded(const Json& object, std::string_view key)
 {
-    auto bytes = parse_base64(string_member(object, key, what));
+    auto bytes = parse_base64(string_member(object, key, envelope_document));
     if (!bytes) {
-        throw Error(ErrorKind::untrusted, fmt::format("{}: \"{}\" is not base64", what, key));
+        throw Error(ErrorKind::untrusted, fmt::format("{}: \"{}\" is not base64", envelope_document, key));
     }
     return *std::move(bytes);
 }
@@ -36,16 +36,17 @@ std::string decoded(const Json& object, std::string_view key)
 // Unknown fields are ignored, as the DSSE specification asks.
 Envelope parse_envelope(std::string_view text, std::string_view payload_type)
 {
-    const Json json = parse_json(text, what);
-    const std::string type = string_member(json, "payloadType", what);
+    const Json json = parse_json(text, envelope_document);
+    const std::string type = string_member(json, "payloadType", envelope_document);
     if (type != payload_type) {
-        throw Error(ErrorKind::untrusted, fmt::format("{}: its payload type is {}, and {} was expected", what,
-                                                      printable(type.substr(0, 200), false), payload_type));
+        throw Error(ErrorKind::untrusted,
+                    fmt::format("{}: its payload type is {}, and {} was expected", envelope_document,
+                                printable(type.substr(0, 200), false), payload_type));
     }
-    const Json& signatures = member(json, "signatures", what);
+    const Json& signatures = member(json, "signatures", envelope_document);
     if (!signatures.is_array() || signatures.empty() || signatures.size() > most_signatures) {
         throw Error(ErrorKind::untrusted,
-                    fmt::format("{}: it does not have 1 to {} signatures", what, most_signatures));
+                    fmt::format("{}: it does not have 1 to {} signatures", envelope_document, most_signatures));
     }
     Envelope envelope{decoded(json, "payload"), {}};
     for (const Json& signature : signatures) {

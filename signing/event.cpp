@@ -5,6 +5,7 @@
 #include "core/random.h"
 #include "signing/base64.h"
 #include "signing/dsse.h"
+#include "signing/in_toto.h"
 #include "signing/trust_store.h"
 #include "signing/untrusted_json.h"
 
@@ -15,13 +16,8 @@ namespace kiln::signing
 namespace
 {
 
-constexpr std::string_view what = "catalogue event";
+constexpr std::string_view event_document = "catalogue event";
 constexpr std::int64_t event_schema = 1;
-
-[[noreturn]] void refuse(std::string_view complaint, std::string hint = {})
-{
-    throw Error(ErrorKind::untrusted, fmt::format("{}: {}", what, complaint), std::move(hint));
-}
 
 Json digest_json(const std::optional<Digest>& digest)
 {
@@ -45,52 +41,52 @@ Json to_json(const Event& event)
 
 Digest digest_member(const Json& json, std::string_view key)
 {
-    auto digest = Digest::parse(string_member(json, key, what));
+    auto digest = Digest::parse(string_member(json, key, event_document));
     if (!digest) {
-        refuse(fmt::format("\"{}\" is not a digest", key));
+        refuse(event_document, fmt::format("\"{}\" is not a digest", key));
     }
     return *std::move(digest);
 }
 
 std::optional<Digest> digest_or_null(const Json& json, std::string_view key)
 {
-    return member(json, key, what).is_null() ? std::nullopt : std::optional(digest_member(json, key));
+    return member(json, key, event_document).is_null() ? std::nullopt : std::optional(digest_member(json, key));
 }
 
 Event read(std::string_view payload)
 {
-    const Json json = parse_json(payload, what);
-    if (const std::int64_t schema = integer_member(json, "schema", what); schema != event_schema) {
-        refuse(fmt::format("it was made by a newer Kiln (schema {})", schema), "install a newer Kiln");
+    const Json json = parse_json(payload, event_document);
+    if (const std::int64_t schema = integer_member(json, "schema", event_document); schema != event_schema) {
+        refuse(event_document, fmt::format("it was made by a newer Kiln (schema {})", schema), "install a newer Kiln");
     }
-    Event event{.region = string_member(json, "region", what),
-                .number = integer_member(json, "number", what),
+    Event event{.region = string_member(json, "region", event_document),
+                .number = integer_member(json, "number", event_document),
                 .previous = digest_or_null(json, "previous"),
                 .image_previous = digest_or_null(json, "image_previous"),
-                .time = string_member(json, "time", what),
-                .account = string_member(json, "account", what),
-                .image = string_member(json, "image", what),
+                .time = string_member(json, "time", event_document),
+                .account = string_member(json, "account", event_document),
+                .image = string_member(json, "image", event_document),
                 .manifest = digest_member(json, "manifest"),
-                .action = string_member(json, "action", what),
-                .arguments = member(json, "arguments", what)};
+                .action = string_member(json, "action", event_document),
+                .arguments = member(json, "arguments", event_document)};
     if (event.number < 1 || event.previous.has_value() != (event.number > 1)) {
-        refuse("its number and the event before do not fit");
+        refuse(event_document, "its number and the event before do not fit");
     }
     if (!is_account_id(event.account) || !is_resource_id("ami-", event.image) || !event.arguments.is_object()) {
-        refuse("its account, image or arguments are malformed");
+        refuse(event_document, "its account, image or arguments are malformed");
     }
     // Whatever Kiln would not have written itself could be a condition that it would not honour.
     if (to_json(event) != json) {
-        refuse("it holds fields that this version of Kiln does not know");
+        refuse(event_document, "it holds fields that this version of Kiln does not know");
     }
     return event;
 }
 
 std::string payload_of(std::string_view envelope)
 {
-    auto payload = parse_base64(string_member(parse_json(envelope, what), "payload", what));
+    auto payload = parse_base64(string_member(parse_json(envelope, event_document), "payload", event_document));
     if (!payload) {
-        refuse("its payload is not base64");
+        refuse(event_document, "its payload is not base64");
     }
     return *std::move(payload);
 }

@@ -48,6 +48,18 @@ bool is_finished(int fd)
     return ::fstat(fd, &status) == 0 && (status.st_mode & S_IWUSR) == 0;
 }
 
+// Nothing for one that is not old enough, or that a living process has.
+FileDescriptor lock_abandoned(const fs::path& path)
+{
+    FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    std::error_code failure;
+    if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        return {};
+    }
+    const auto written = fs::last_write_time(path, failure);
+    return failure || fs::file_time_type::clock::now() - written < kept_for ? FileDescriptor() : std::move(fd);
+}
+
 } // namespace
 
 PartialBlob::PartialBlob(const fs::path& folder, bundle::Descriptor blob, std::stop_token stop)
@@ -167,17 +179,25 @@ void PartialBlob::drop(const fs::path& folder, const Digest& blob)
     }
 }
 
-void PartialBlob::sweep(const fs::path& folder)
+std::vector<fs::path> PartialBlob::abandoned(const fs::path& folder)
 {
+    std::vector<fs::path> found;
     std::error_code ignored;
     for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
-        const auto written = fs::last_write_time(entry.path(), ignored);
-        if (ignored || fs::file_time_type::clock::now() - written < kept_for) {
-            continue;
+        if (lock_abandoned(entry.path())) {
+            found.push_back(entry.path());
         }
-        const FileDescriptor fd(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-        if (fd && ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) {
-            fs::remove(entry.path(), ignored);
+    }
+    std::ranges::sort(found);
+    return found;
+}
+
+void PartialBlob::sweep(const fs::path& folder)
+{
+    for (const fs::path& path : abandoned(folder)) {
+        if (const FileDescriptor locked = lock_abandoned(path)) { // a pull may have come back to it
+            std::error_code ignored;
+            fs::remove(path, ignored);
         }
     }
 }

@@ -13,6 +13,7 @@
 #include <memory>
 #include <stop_token>
 #include <string_view>
+#include <vector>
 
 namespace kiln::registry::remote
 {
@@ -36,7 +37,8 @@ public:
 
     // Removes it, when it was finished: the image is in the region.
     static void drop(const std::filesystem::path& folder, const Digest& blob);
-    // Removes those that nobody went on with for a week.
+    // Those that nobody went on with for a week, sorted; what removes them.
+    [[nodiscard]] static std::vector<std::filesystem::path> abandoned(const std::filesystem::path& folder);
     static void sweep(const std::filesystem::path& folder);
 
 private:

@@ -311,8 +311,8 @@ void Push::store_referrers()
 {
     pushed_.by_tag = referrers_.by_tag;
     if (referrers_changed_) {
-        static_cast<void>(
-            client_.put_manifest(fallback_tag(image_.manifest), referrers_index(referrers_.entries), oci_index_type));
+        static_cast<void>(client_.put_manifest(fallback_tag(image_.manifest), referrers_index(referrers_.entries),
+                                               bundle::oci_index_type));
     }
 }
 

@@ -13,13 +13,13 @@ namespace
 
 constexpr std::int64_t largest_manifest = std::int64_t{16} << 20U;
 constexpr std::size_t most_statements = 16;
-constexpr std::string_view what = "index of referrers";
+constexpr std::string_view referrers_document = "index of referrers";
 
 Json entries_of(const std::string& bytes, const RemoteReference& reference)
 {
     try {
-        const Json index = parse_json(bytes, what);
-        const Json& entries = member(index, "manifests", what);
+        const Json index = parse_json(bytes, referrers_document);
+        const Json& entries = member(index, "manifests", referrers_document);
         if (entries.is_array()) {
             return entries;
         }
@@ -35,12 +35,12 @@ std::vector<bundle::AttachedManifest> Referrers::manifests() const
     std::vector<bundle::AttachedManifest> found;
     for (const Json& entry : entries) {
         try {
-            const auto digest = Digest::parse(string_member(entry, "digest", what));
-            const std::int64_t size = integer_member(entry, "size", what);
+            const auto digest = Digest::parse(string_member(entry, "digest", referrers_document));
+            const std::int64_t size = integer_member(entry, "size", referrers_document);
             if (digest && size >= 1 && size <= largest_manifest &&
-                string_member(entry, "mediaType", what) == bundle::oci_manifest_type) {
+                string_member(entry, "mediaType", referrers_document) == bundle::oci_manifest_type) {
                 found.push_back(
-                    {string_member(entry, "artifactType", what),
+                    {string_member(entry, "artifactType", referrers_document),
                      {std::string(bundle::oci_manifest_type), *digest, ByteSize(static_cast<std::uint64_t>(size))}});
             }
         } catch (const Error&) { // NOLINT(bugprone-empty-catch): of another tool, and nothing that Kiln reads
@@ -84,7 +84,7 @@ std::vector<std::string> read_launch_statements(RemoteClient& client, std::vecto
 
 std::string referrers_index(const Json& entries)
 {
-    return Json{{"schemaVersion", 2}, {"mediaType", oci_index_type}, {"manifests", entries}}.dump();
+    return Json{{"schemaVersion", 2}, {"mediaType", bundle::oci_index_type}, {"manifests", entries}}.dump();
 }
 
 } // namespace kiln::registry::remote

@@ -248,7 +248,7 @@ std::optional<std::string> RemoteClient::find_text(const std::string& path, std:
 
 std::optional<std::string> RemoteClient::find_manifest(const std::string& tag)
 {
-    return find_text("manifests/" + tag, fmt::format("{}, {}", bundle::oci_manifest_type, oci_index_type),
+    return find_text("manifests/" + tag, fmt::format("{}, {}", bundle::oci_manifest_type, bundle::oci_index_type),
                      largest_manifest);
 }
 
@@ -265,7 +265,7 @@ std::optional<std::string> RemoteClient::find_manifest(const Digest& digest)
 
 std::optional<std::string> RemoteClient::find_referrers(const Digest& subject)
 {
-    return find_text("referrers/" + subject.to_string(), oci_index_type, largest_manifest);
+    return find_text("referrers/" + subject.to_string(), bundle::oci_index_type, largest_manifest);
 }
 
 std::string RemoteClient::read_blob(const bundle::Descriptor& blob)

@@ -20,8 +20,6 @@
 namespace kiln::registry::remote
 {
 
-inline constexpr std::string_view oci_index_type = "application/vnd.oci.image.index.v1+json";
-
 // A repository and how to get at it; what the clients of several threads share. The options outlive it.
 class Repository
 {

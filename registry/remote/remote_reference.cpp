@@ -92,7 +92,7 @@ bool is_host(std::string_view text)
     return (is_address || is_name) && parse_url(fmt::format("https://{}/", text)).has_value();
 }
 
-[[noreturn]] void refuse(std::string_view complaint)
+[[noreturn]] void refuse_reference(std::string_view complaint)
 {
     throw Error(ErrorKind::usage, fmt::format("the remote's address is malformed: {}", complaint),
                 "it is like oci://registry.example:5000/images/web:1.0.0");
@@ -114,7 +114,7 @@ std::string RemoteReference::to_string() const
 RemoteReference parse_remote_reference(std::string_view text)
 {
     if (!text.starts_with(scheme)) {
-        refuse("it does not begin with oci://");
+        refuse_reference("it does not begin with oci://");
     }
     text.remove_prefix(scheme.size());
     RemoteReference reference;
@@ -125,30 +125,30 @@ RemoteReference parse_remote_reference(std::string_view text)
                     "put it into a file (docs/remotes.md), and change that password");
     }
     if (slash == std::string_view::npos) {
-        refuse("no repository follows the host");
+        refuse_reference("no repository follows the host");
     }
     reference.host = text.substr(0, slash);
     text.remove_prefix(slash + 1);
     if (const std::size_t at = text.find('@'); at != std::string_view::npos) {
         reference.digest = Digest::parse(text.substr(at + 1));
         if (!reference.digest) {
-            refuse("what follows @ is not sha256: and 64 lower-case hex digits");
+            refuse_reference("what follows @ is not sha256: and 64 lower-case hex digits");
         }
         text = text.substr(0, at);
     }
     if (const std::size_t colon = text.find(':'); colon != std::string_view::npos) {
         reference.tag = text.substr(colon + 1);
         if (!is_tag(*reference.tag)) {
-            refuse("what follows the last : is not a tag (1 to 128 of A-Z a-z 0-9 _ . -)");
+            refuse_reference("what follows the last : is not a tag (1 to 128 of A-Z a-z 0-9 _ . -)");
         }
         text = text.substr(0, colon);
     }
     reference.repository = text;
     if (!is_host(reference.host)) {
-        refuse("its host is not a name or address in lower case, with a port or without");
+        refuse_reference("its host is not a name or address in lower case, with a port or without");
     }
     if (!is_repository(text)) {
-        refuse("its repository is not made of lower-case letters and digits, with . _ - and / between them");
+        refuse_reference("its repository is not made of lower-case letters and digits, with . _ - and / between them");
     }
     return reference;
 }

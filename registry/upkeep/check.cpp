@@ -23,8 +23,6 @@ namespace fs = std::filesystem;
 namespace
 {
 
-constexpr std::string_view layout_text = R"({"imageLayoutVersion":"1.0.0"})";
-
 bool is_known(const CheckReport& report, std::string_view kind, const std::string& subject)
 {
     return std::ranges::any_of(report.damages,
@@ -66,7 +64,7 @@ std::vector<Damage> check_layout_file(const fs::path& region_folder, bool repair
     if (repair) {
         const FileLock lock(lock_file(region_folder), FileLock::Wait::block);
         // Replaced, not set aside: without it there is no region.
-        write_file_durably(file, layout_text);
+        write_file_durably(file, bundle::oci_layout_file);
         damage.repair = "written anew";
         damage.healed = true;
     }

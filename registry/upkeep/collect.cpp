@@ -9,6 +9,7 @@
 #include "core/interrupt.h"
 #include "core/text.h"
 #include "registry/region_state.h"
+#include "registry/remote/partial_blob.h"
 #include "registry/upkeep/needs.h"
 
 #include <fmt/format.h>
@@ -260,6 +261,10 @@ Collected Region::collect(const CollectOptions& options)
                      "restore catalogue.sqlite from a backup; if the region never had an image, publish one first");
     }
     const std::vector<fs::path> leftovers = leftovers_in(state_->folder);
+    const fs::path partial = state_->folder / "partial";
+    for (const fs::path& part : remote::PartialBlob::abandoned(partial)) {
+        collected.leftovers.push_back(part.lexically_relative(state_->folder).native());
+    }
     for (const fs::path& leftover : leftovers) {
         collected.leftovers.push_back(leftover.lexically_relative(state_->folder).native());
     }
@@ -279,6 +284,7 @@ Collected Region::collect(const CollectOptions& options)
     for (const fs::path& leftover : leftovers) {
         fs::remove_all(leftover);
     }
+    remote::PartialBlob::sweep(partial);
     for (const fs::path& dead : leases.dead) {
         fs::remove(dead);
     }

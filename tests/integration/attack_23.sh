@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# SIGKILL at random moments of publish, copy, import and gc: what was there stays, what was being made is there as a whole
-# or not at all, and nothing that is left grows. attack_23.sh BUILD [ROUNDS]; the label slow runs 200.
+# SIGKILL at random moments of publish, copy, import, pull and gc: what was there stays, what was being made is there as a
+# whole or not at all, and nothing that is left grows. attack_23.sh BUILD [ROUNDS]; the label slow runs 200.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib_remote.sh"
 need jq
-rounds=${2:-24}
+rounds=${2:-25}
 seed=${KILN_SEED:-$RANDOM}
 RANDOM=$seed
 echo "-- $rounds rounds, KILN_SEED=$seed"
@@ -15,6 +16,17 @@ milliseconds() { echo $(($(date +%s%N) / 1000000)); }
 "$publish" base 1.0.0 public >"$scratch/base"
 "$kiln" image export base -q -o "$scratch/base.ami"
 "$publish" kept 1.0.0 public >/dev/null
+# A pull has something to be killed in: its layer takes some of docker-registry's time.
+remote=
+if command -v docker-registry >/dev/null; then
+    unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy REGISTRY_AUTH_FILE DOCKER_CONFIG
+    serve plain
+    remote=oci://127.0.0.1:$port/far
+    PUBLISH_TINY_SIZE=8000000 "$publish" far 1.0.0 public >/dev/null
+    "$kiln" image push far "$remote" -q >/dev/null
+else
+    echo "docker-registry is not installed: no pull is killed"
+fi
 # A region with one image: gc takes blobs in one that never had any for those of a lost catalogue.
 new_spare() {
     rm -rf "$KILN_HOME/regions/spare" "$KILN_HOME/seen/spare.sqlite"
@@ -59,7 +71,7 @@ whole() {
 }
 
 for round in $(seq "$rounds"); do
-    case $((round % 4)) in
+    case $((round % 5)) in
         0)
             killed_at publish "$publish" "web-$round" 1.0.0
             whole local
@@ -81,6 +93,19 @@ for round in $(seq "$rounds"); do
             done
             killed_at gc "$kiln" registry gc
             whole local
+            ;;
+        4)
+            [ -n "$remote" ] || continue
+            new_spare
+            killed_at pull "$kiln" image pull "$remote:far-1.0.0-x86_64" --region spare
+            whole spare
+            # Whatever it left, the next one goes on with and takes away.
+            if ! "$kiln" image show far --region spare >/dev/null 2>&1; then
+                expect 0 "$kiln" image pull "$remote:far-1.0.0-x86_64" --region spare
+            fi
+            expect 0 "$kiln" image verify far --region spare
+            left=$(find "$KILN_HOME/regions/spare/partial" -type f 2>/dev/null || true)
+            [ -z "$left" ] || fail "left behind: $left"
             ;;
     esac
     equals "$("$kiln" image show base --json | jq -r .image_id)" "$(cat "$scratch/base")"

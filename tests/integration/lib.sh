@@ -8,9 +8,13 @@ source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export KILN_HOME=$build/integration-home
 scratch=$(mktemp -d)
 instances=()
+at_end=() # functions; a trap of a test's own would lose its status
 
 cleanup() {
-    local status=$?
+    local status=$? last
+    for last in "${at_end[@]}"; do
+        "$last" || true
+    done
     for id in "${instances[@]}"; do
         "$kiln" instance terminate "$id" >/dev/null 2>&1 || true
     done

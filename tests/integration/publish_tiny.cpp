@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // publish_tiny NAME VERSION [public]: publishes an AMI of one tiny hand-made disk in the region `local` of $KILN_HOME,
 // signed by the home's account, for tests of the command line that need an image and no guest. The disk has 300,000
-// bytes or $PUBLISH_TINY_SIZE.
+// bytes or $PUBLISH_TINY_SIZE, or is the chain of the qcow2 files in $PUBLISH_TINY_LAYERS (bottom first, ":" between
+// two).
 #include "core/error.h"
 #include "core/files.h"
 #include "core/paths.h"
+#include "core/qcow2_header.h"
 #include "core/random.h"
 #include "registry/region.h"
 #include "signing/account.h"
@@ -14,7 +16,9 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <sstream>
 #include <string>
+#include <vector>
 
 namespace
 {
@@ -23,6 +27,26 @@ std::size_t disk_size()
 {
     const char* size = std::getenv("PUBLISH_TINY_SIZE");
     return size == nullptr ? 300'000 : std::stoul(size);
+}
+
+// Copies, as publishing moves them.
+std::vector<kiln::registry::NewLayer> layers_of(const kiln::Paths& paths, const std::string& name)
+{
+    const char* list = std::getenv("PUBLISH_TINY_LAYERS");
+    std::vector<kiln::registry::NewLayer> layers;
+    const auto add = [&](const std::string& content) {
+        layers.push_back({"/dev/vda", paths.home / kiln::random_hex(12)});
+        kiln::write_file_durably(layers.back().file, content);
+    };
+    if (list == nullptr) {
+        add(kiln::test::made_qcow2(name + std::string(disk_size(), '.')));
+        return layers;
+    }
+    std::istringstream files(list);
+    for (std::string file; std::getline(files, file, ':');) {
+        add(kiln::read_file(file));
+    }
+    return layers;
 }
 
 } // namespace
@@ -49,10 +73,15 @@ int main(int argc, char** argv)
         manifest.launch.accounts.clear();
         manifest.launch.deprecated_on.reset();
         manifest.owner = account.id;
-        const std::filesystem::path file = paths.home / random_hex(12);
-        write_file_durably(file, test::made_qcow2(std::string(argv[1]) + argv[2] + std::string(disk_size(), '.')));
+        const auto layers = layers_of(paths, std::string(argv[1]) + argv[2]);
+        if (layers.size() > 1) { // a real one
+            const std::string lowest = read_file(layers.front().file);
+            manifest.boot_mode = "bios";
+            manifest.block_devices[0].size =
+                require_safe_qcow2(lowest.substr(0, qcow2_header_bytes), ByteSize(lowest.size())).virtual_size;
+        }
         std::cout << region
-                         .publish(manifest, {{"/dev/vda", file}}, signing::load_account_key(paths, nullptr),
+                         .publish(manifest, layers, signing::load_account_key(paths, nullptr),
                                   {{std::string(bundle::sbom_artifact_type), "{}"}})
                          .id
                   << "\n";

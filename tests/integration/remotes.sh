@@ -4,6 +4,7 @@
 # account that was given permission pulls, another one does not, and skopeo reads and verifies what Kiln wrote. Needs no
 # guest: a part of the unit tests.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib_remote.sh"
 need jq docker-registry openssl perl
 publish=$build/tests/publish_tiny
 one=$scratch/one two=$scratch/two three=$scratch/three
@@ -11,36 +12,10 @@ one=$scratch/one two=$scratch/two three=$scratch/three
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy REGISTRY_AUTH_FILE DOCKER_CONFIG
 export HOME=$scratch XDG_RUNTIME_DIR=$scratch XDG_CONFIG_HOME=$scratch/config
 cd "$scratch"
-servers=()
-trap 'for pid in "${servers[@]}"; do kill -CONT "$pid" && kill "$pid"; done 2>/dev/null || true; cleanup' EXIT
 in_home() {
     local home=$1
     shift
     KILN_HOME=$home "$@"
-}
-
-# serve NAME YAML...: a registry with its data in NAME/ and more configuration; sets $port and $server.
-serve() {
-    local name=$1
-    shift
-    for _ in $(seq 20); do
-        port=$((RANDOM % 20000 + 20000))
-        printf '%s\n' "version: 0.1" "log: {level: error, accesslog: {disabled: true}}" \
-            "storage: {filesystem: {rootdirectory: $scratch/$name}}" "$@" \
-            "http: {addr: '127.0.0.1:$port'${tls:-}}" >"$name.yml"
-        docker-registry serve "$name.yml" >"$name.log" 2>&1 &
-        server=$!
-        for _ in $(seq 100); do
-            if (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-                kill -0 $server 2>/dev/null || break # somebody else's
-                servers+=("$server")
-                return
-            fi
-            kill -0 $server 2>/dev/null || break
-            sleep 0.1
-        done
-    done
-    fail "docker-registry does not start: $(cat "$name.log")"
 }
 
 serve plain

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Layers through the real qemu-img and qemu-storage-daemon.
 #include "builder/block_server.h"
+#include "builder/chain.h"
 #include "core/error.h"
 #include "core/json.h"
 #include "core/process.h"
@@ -137,6 +138,37 @@ TEST_F(BlockServerTest, MergesWhatIsAboveTheBaseIntoOneLayer)
     read("-P 2 128k 64k", "layer.qcow2");
     read("-P 3 192k 64k", "layer.qcow2");
     read("-P 0 256k 64k", "layer.qcow2");
+}
+
+TEST(Chain, KeepsTheLowestLayerWhereItWouldGetTooLong)
+{
+    EXPECT_EQ(0U, kept_below(0));
+    EXPECT_EQ(1U, kept_below(1));
+    EXPECT_EQ(longest_chain - 1, kept_below(longest_chain - 1)); // and the new one
+    EXPECT_EQ(1U, kept_below(longest_chain));
+    EXPECT_EQ(1U, kept_below(128));
+}
+
+TEST_F(BlockServerTest, AFlattenedChainHoldsWhatTheLongOneDid)
+{
+    std::vector<std::string> layers;
+    for (std::size_t i = 0; i < longest_chain; ++i) {
+        layers.push_back(fmt::format("layer{}.qcow2", i));
+        create(layers.back());
+        // A cluster, and one that the layer above writes anew.
+        write(fmt::format("-P {} {}k {}k", i + 1, 64 * i, i + 1 == longest_chain ? 64 : 128), layers.back());
+    }
+    write("-z 0 64k", layers.at(5)); // zeroes over what the lowest has
+    BlockServer server({chain(layers, "top.qcow2")}, folder_.path());
+    write_nbd(server, {"write -P 99 512k 64k"});
+    server.write_layer(0, kept_below(layers.size()), folder_.path() / "flat.qcow2", {});
+    server.stop();
+
+    qemu({"qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", "layer0.qcow2", "flat.qcow2"});
+    read("-P 0 0 64k", "flat.qcow2");
+    for (std::size_t i = 1; i < longest_chain; ++i) {
+        read(fmt::format("-P {} {}k 64k", i == 8 ? 99 : i + 1, 64 * i), "flat.qcow2");
+    }
 }
 
 TEST_F(BlockServerTest, SaysWhatIsWrongWithALayer)

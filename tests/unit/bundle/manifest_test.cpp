@@ -2,6 +2,7 @@
 #include "bundle/manifest.h"
 
 #include "core/error.h"
+#include "tests/support/complaint.h"
 #include "tests/support/golden.h"
 #include "tests/unit/bundle/sample_manifest.h"
 
@@ -19,13 +20,7 @@ using test::sample_manifest;
 
 std::string complaint_about(const Json& json)
 {
-    try {
-        static_cast<void>(manifest_from_json(json));
-    } catch (const Error& error) {
-        EXPECT_EQ(ErrorKind::untrusted, error.kind());
-        return error.message();
-    }
-    return "accepted";
+    return test::complaint_of([&] { static_cast<void>(manifest_from_json(json)); });
 }
 
 TEST(Manifest, IsWrittenAsItsGoldenFile)
@@ -67,9 +62,9 @@ TEST(Manifest, NeedsEveryField)
 TEST(Manifest, RefusesANewerSchemaWithTheReason)
 {
     Json json = to_json(sample_manifest());
-    json["schema"] = 3;
+    json["schema"] = 4;
     json["something_new"] = true;
-    EXPECT_EQ("manifest: schema 3 was made by a newer Kiln; this one reads up to 2", complaint_about(json));
+    EXPECT_EQ("manifest: schema 4 was made by a newer Kiln; this one reads up to 3", complaint_about(json));
     json["schema"] = 0;
     EXPECT_EQ("manifest: schema: 0 does not exist", complaint_about(json));
 }
@@ -82,11 +77,60 @@ TEST(Manifest, ReadsSchema1WhichHasNoChunks)
     const Manifest manifest = manifest_from_json(old);
     Manifest wanted = sample_manifest();
     wanted.block_devices[0].layers[0].chunks.reset();
+    wanted.schema = 1;
     EXPECT_EQ(to_json(wanted), to_json(manifest));
+    EXPECT_EQ(old, to_json(manifest));
     Json mixed = old;
     mixed["block_device_mappings"][0]["layers"][0]["chunks"] = nullptr;
     EXPECT_EQ("manifest: block_device_mappings[0].layers[0].chunks: is not a field that this version of Kiln knows",
               complaint_about(mixed));
+}
+
+TEST(Manifest, OfAForeignDiskIsWrittenAsItsGoldenFileOfSchema3)
+{
+    Manifest manifest = sample_manifest();
+    manifest.parent.reset();
+    manifest.source = {.kind = "disk", .disk = digest_of("foreign disk")};
+    EXPECT_EQ(2, schema_for(sample_manifest()));
+    manifest.schema = schema_for(manifest);
+    test::expect_golden("bundle/manifest-schema-3.json", canonical_json(to_json(manifest)) + "\n");
+    EXPECT_EQ(to_json(manifest), to_json(manifest_from_json(to_json(manifest))));
+}
+
+TEST(Manifest, OnlyADiskHasADiskAndOnlyFromSchema3On)
+{
+    Json disk = to_json(sample_manifest());
+    disk["schema"] = 3;
+    disk["source"] = {{"kind", "disk"},
+                      {"recipe", nullptr},
+                      {"instance", nullptr},
+                      {"consistency", nullptr},
+                      {"disk", digest_of("foreign disk").to_string()}};
+    EXPECT_EQ("accepted", complaint_about(disk));
+    constexpr const char* wrong =
+        "manifest: source.kind: does not go with disk and recipe: a disk has just the one, and others not";
+    Json json = disk;
+    json["source"]["disk"] = nullptr;
+    EXPECT_EQ(wrong, complaint_about(json));
+    json = disk;
+    json["source"]["recipe"] = digest_of("recipe").to_string();
+    EXPECT_EQ(wrong, complaint_about(json));
+    json = disk;
+    json["source"]["kind"] = "recipe";
+    EXPECT_EQ(wrong, complaint_about(json));
+    json["source"]["disk"] = nullptr;
+    EXPECT_EQ("accepted", complaint_about(json));
+    json = disk;
+    json["source"]["disk"] = "sha256:12";
+    EXPECT_EQ("manifest: source.disk: is not \"sha256:\" and 64 lower-case hexadecimal digits", complaint_about(json));
+    json = disk;
+    json["source"].erase("disk");
+    EXPECT_EQ("manifest: source.disk: is missing", complaint_about(json));
+    json = disk;
+    json["schema"] = 2;
+    EXPECT_EQ("manifest: source.kind: is not one of the known values", complaint_about(json));
+    json["source"]["kind"] = "recipe";
+    EXPECT_EQ("manifest: source.disk: is not a field that this version of Kiln knows", complaint_about(json));
 }
 
 TEST(Manifest, ChunksGrowWithTheLayer)

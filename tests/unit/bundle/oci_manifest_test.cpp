@@ -2,6 +2,7 @@
 #include "bundle/oci.h"
 
 #include "core/error.h"
+#include "tests/support/complaint.h"
 #include "tests/support/golden.h"
 #include "tests/unit/bundle/sample_manifest.h"
 
@@ -16,13 +17,7 @@ const Descriptor subject{std::string(oci_manifest_type), digest_of("subject"), B
 
 template <typename Parse> std::string complaint_of(Parse parse, const std::string& bytes)
 {
-    try {
-        static_cast<void>(parse(bytes));
-    } catch (const Error& error) {
-        EXPECT_EQ(ErrorKind::untrusted, error.kind());
-        return error.message();
-    }
-    return "accepted";
+    return test::complaint_of([&] { static_cast<void>(parse(bytes)); });
 }
 
 AttachedOciManifest parse_signature(std::string_view bytes)

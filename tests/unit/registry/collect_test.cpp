@@ -87,6 +87,27 @@ TEST_F(CollectTest, RemovesWhatAKilledPublisherLeftAndTellsBefore)
     EXPECT_EQ(lost.to_string(), log[1].details["digests"][0]);
 }
 
+TEST_F(CollectTest, OfPartsOfPullsOnlyThoseThatNobodyGoesOnWithGo)
+{
+    publish("web", {1, 0, 0});
+    const fs::path partial = folder / "partial";
+    fs::create_directories(partial);
+    for (const std::string name : {"old", "young", "in use"}) {
+        std::ofstream(partial / name) << name;
+    }
+    const auto last_week = fs::file_time_type::clock::now() - std::chrono::hours(24 * 8);
+    fs::last_write_time(partial / "old", last_week);
+    fs::last_write_time(partial / "in use", last_week);
+    const FileLock pull(partial / "in use", FileLock::Wait::block);
+    EXPECT_EQ(std::vector<std::string>{"partial/old"}, collect(true).leftovers);
+    EXPECT_TRUE(fs::exists(partial / "old"));
+    EXPECT_EQ(std::vector<std::string>{"partial/old"}, collect().leftovers);
+    EXPECT_FALSE(fs::exists(partial / "old"));
+    EXPECT_TRUE(fs::exists(partial / "young"));
+    EXPECT_TRUE(fs::exists(partial / "in use"));
+    EXPECT_THAT(collect().leftovers, IsEmpty());
+}
+
 TEST_F(CollectTest, OfADeregisteredImageJustItsHistoryStays)
 {
     const Image image = publish("web", {1, 0, 0});

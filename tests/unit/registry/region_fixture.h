@@ -95,6 +95,28 @@ protected:
     Json index() const { return parse_json(read_file(folder / "index.json"), "index"); }
     void set_index(const Json& json) const { write_file_durably(folder / "index.json", json.dump()); }
 
+    // Attaches an envelope, whatever is in it, to any manifest.
+    void attach(const std::string& envelope, const bundle::Descriptor& subject,
+                std::string_view type = bundle::signature_artifact_type) const
+    {
+        const auto stored = region.layout().put(envelope, bundle::dsse_type);
+        const auto manifest =
+            region.layout().put(bundle::attached_oci_manifest(type, stored, subject), bundle::oci_manifest_type);
+        region.layout().add_to_index(manifest, type, {{bundle::subject_annotation, subject.digest.to_string()}});
+    }
+    bundle::Descriptor manifest_of(const registry::Image& image) const
+    {
+        return {std::string(bundle::oci_manifest_type), image.manifest,
+                ByteSize(region.layout().read_verified(image.manifest).size())};
+    }
+    void forget_signatures() const
+    {
+        Json changed = index();
+        std::erase_if(changed["manifests"].get_ref<Json::array_t&>(),
+                      [](const Json& entry) { return entry["artifactType"] == bundle::signature_artifact_type; });
+        set_index(changed);
+    }
+
     std::vector<std::filesystem::path> blobs() const
     {
         std::vector<std::filesystem::path> files;

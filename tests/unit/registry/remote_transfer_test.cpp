@@ -192,6 +192,28 @@ TEST_F(RemoteTransferTest, ADamagedLayerThatTheRegionHasIsFetched)
     EXPECT_TRUE(decide(other, back, trust, test::owner).passed());
 }
 
+TEST_F(RemoteTransferTest, Attack25_APullBringsBackWhatARecordedImageLost)
+{
+    const Image image = publish_two_layers();
+    push(image);
+    const Image here = pull(default_tag);
+    const auto lost = {first_layer(image).digest, here.manifest};
+    for (const Digest& digest : lost) {
+        fs::remove(other.layout().blob_path(digest));
+    }
+    EXPECT_FALSE(decide(other, here, trust, test::owner).passed());
+    const Image again = pull(default_tag);
+    EXPECT_EQ(here.id, again.id);
+    EXPECT_EQ(first_layer(image).size, fetched.fetched);
+    EXPECT_EQ(1U, other.images().size());
+    EXPECT_TRUE(decide(other, here, trust, test::owner).passed());
+    const auto log = other.audit_log(trust);
+    EXPECT_EQ("restore", log.back().action);
+    EXPECT_EQ(here.id, log.back().image);
+    // Whole again: there is nothing more to bring.
+    EXPECT_EQ(ErrorKind::conflict, error_of([&] { static_cast<void>(pull(default_tag)); }).kind());
+}
+
 TEST_F(RemoteTransferTest, Attack33_ACutPullGoesOnAndEverythingIsHashed)
 {
     const Image image = publish_two_layers();

@@ -34,25 +34,9 @@ protected:
             json["signatures"][0]["keyid"] = claimed;
             envelope = canonical_json(json);
         }
-        attach(envelope);
+        attach_here(envelope);
     }
-    void attach(const std::string& envelope) const
-    {
-        const bundle::Descriptor subject{std::string(bundle::oci_manifest_type), image.manifest,
-                                         ByteSize(region.layout().read_verified(image.manifest).size())};
-        const auto stored = region.layout().put(envelope, bundle::dsse_type);
-        const auto manifest = region.layout().put(
-            bundle::attached_oci_manifest(bundle::signature_artifact_type, stored, subject), bundle::oci_manifest_type);
-        region.layout().add_to_index(manifest, bundle::signature_artifact_type,
-                                     {{bundle::subject_annotation, subject.digest.to_string()}});
-    }
-    void forget_signatures() const
-    {
-        Json changed = index();
-        std::erase_if(changed["manifests"].get_ref<Json::array_t&>(),
-                      [](const Json& entry) { return entry["artifactType"] == bundle::signature_artifact_type; });
-        set_index(changed);
-    }
+    void attach_here(const std::string& envelope) const { attach(envelope, manifest_of(image)); }
     void policy(const Json& rules, const std::string& others = "trusted") const
     {
         write_file_durably(temporary.path() / "trust/policy.json",
@@ -171,13 +155,13 @@ TEST_F(TrustDecisionTest, Attack18_OneKeyIsNoThresholdOfTwo)
                    "x");
     twice["signatures"].push_back(twice["signatures"][0]);
     twice["signatures"][1]["keyid"] = "another";
-    attach(canonical_json(twice));
+    attach_here(canonical_json(twice));
     expect_refused("1 signed it");
     // A key that is not trusted does not count, nor does a signature about another version.
     sign_also(signing::SecretKey::generate());
     const signing::SecretKey second = signing::SecretKey::generate(signing::KeyType::ecdsa_p256);
     trust.trust(test::owner, second.public_key());
-    attach(signing::sign_envelope(
+    attach_here(signing::sign_envelope(
         signing::in_toto_payload_type,
         signing::statement_payload({image.name, {1, 0, 1}, image.architecture, image.manifest, image.owner, iso_now()}),
         second));
@@ -232,7 +216,7 @@ TEST_F(TrustDecisionTest, Attack13_TheWayAroundIsForSignaturesOnly)
     static_cast<void>(change(image, enable()));
     EXPECT_EQ("no error", refusal_of_unsigned().message());
     // A trusted key signed it, as something else.
-    attach(signing::sign_envelope(
+    attach_here(signing::sign_envelope(
         signing::in_toto_payload_type,
         signing::statement_payload({"webb", image.version, image.architecture, image.manifest, image.owner, iso_now()}),
         key));

@@ -17,11 +17,6 @@ protected:
     Image image = publish("web", {1, 0, 0});
     const std::string stranger = "999999999999";
 
-    bundle::Descriptor oci_manifest_of(const Image& published) const
-    {
-        return {std::string(bundle::oci_manifest_type), published.manifest,
-                ByteSize(fs::file_size(region.layout().blob_path(published.manifest)))};
-    }
     std::string envelope_of(const Image& published) const
     {
         const Digest signature =
@@ -29,27 +24,6 @@ protected:
         const auto manifest = bundle::parse_attached_oci_manifest(region.layout().read_verified(signature),
                                                                   bundle::signature_artifact_type);
         return region.layout().read_verified(manifest.envelope.digest);
-    }
-    // Attaches an envelope to any manifest.
-    void attach(const std::string& envelope, const bundle::Descriptor& subject) const
-    {
-        const auto stored = region.layout().put(envelope, bundle::dsse_type);
-        const auto manifest = region.layout().put(
-            bundle::attached_oci_manifest(bundle::signature_artifact_type, stored, subject), bundle::oci_manifest_type);
-        region.layout().add_to_index(manifest, bundle::signature_artifact_type,
-                                     {{bundle::subject_annotation, subject.digest.to_string()}});
-    }
-    void forget_signatures() const
-    {
-        Json changed = index();
-        Json kept = Json::array();
-        for (const Json& entry : changed["manifests"]) {
-            if (entry["artifactType"] != bundle::signature_artifact_type) {
-                kept.push_back(entry);
-            }
-        }
-        changed["manifests"] = kept;
-        set_index(changed);
     }
     signing::Statement statement() const
     {
@@ -64,7 +38,7 @@ protected:
     {
         forget_signatures();
         attach(signing::sign_envelope(signing::in_toto_payload_type, signing::statement_payload(statement), with),
-               oci_manifest_of(image));
+               manifest_of(image));
     }
     void expect_untrusted(const std::string& part) const
     {
@@ -179,8 +153,8 @@ TEST_F(VerifyTest, AnUntrustedSignatureDoesNotSpoilAGoodOne)
 {
     attach(signing::sign_envelope(signing::in_toto_payload_type, signing::statement_payload(statement()),
                                   signing::SecretKey::generate()),
-           oci_manifest_of(image));
-    attach("garbage", oci_manifest_of(image));
+           manifest_of(image));
+    attach("garbage", manifest_of(image));
     EXPECT_EQ("verified", verdict(image).message());
 }
 
@@ -202,7 +176,7 @@ TEST_F(VerifyTest, Attack15TheSignatureOfAnotherImageFails)
     const Image other = publish("other", {1, 0, 0});
     const std::string envelope = envelope_of(other);
     forget_signatures();
-    attach(envelope, oci_manifest_of(image));
+    attach(envelope, manifest_of(image));
     expect_untrusted("signed statement: it says name other instead of web, manifest ");
 }
 
@@ -280,7 +254,7 @@ TEST_F(VerifyTest, Attack17OtherLayersInTheOciManifestFail)
 TEST_F(VerifyTest, Attack20AnEnvelopeOfAnotherTypeFails)
 {
     forget_signatures();
-    attach(signing::sign_envelope("text/plain", signing::statement_payload(statement()), key), oci_manifest_of(image));
+    attach(signing::sign_envelope("text/plain", signing::statement_payload(statement()), key), manifest_of(image));
     expect_untrusted("its payload type is text/plain");
 }
 

@@ -5,7 +5,7 @@
 #include "core/files.h"
 #include "core/json.h"
 #include "signing/trust_store.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/unit/signing/account_home.h"
 
 #include <gmock/gmock.h>
 
@@ -20,18 +20,7 @@ namespace
 {
 namespace fs = std::filesystem;
 
-class AccountTest : public ::testing::Test
-{
-protected:
-    test::TemporaryFolder folder;
-    Paths paths = [this] {
-        Paths made;
-        made.home = folder.path() / "home";
-        made.account = made.home / "account";
-        made.trust = made.home / "trust";
-        return made;
-    }();
-};
+using AccountTest = test::AccountHome;
 
 TEST_F(AccountTest, IsMadeAtFirstUseAndKept)
 {

@@ -11,7 +11,7 @@
 #include "signing/dsse.h"
 #include "signing/trust_store.h"
 #include "tests/support/golden.h"
-#include "tests/support/temporary_folder.h"
+#include "tests/unit/signing/account_home.h"
 #include "tests/unit/signing/test_keys.h"
 
 #include <gmock/gmock.h>
@@ -256,17 +256,9 @@ TEST_F(KeyStatementTest, AKeyIsFoundByTheBeginningOfItsId)
     EXPECT_EQ(ErrorKind::usage, error_of([&] { static_cast<void>(store.find(id)); }).kind());
 }
 
-class RotateAccountTest : public ::testing::Test
+class RotateAccountTest : public test::AccountHome
 {
 protected:
-    test::TemporaryFolder folder;
-    Paths paths = [this] {
-        Paths made;
-        made.home = folder.path() / "home";
-        made.account = made.home / "account";
-        made.trust = made.home / "trust";
-        return made;
-    }();
     Account account = ensure_account(paths);
     SecretKey old_key = load_account_key(paths, nullptr);
     SecretKey new_key = SecretKey::generate(KeyType::ecdsa_p256);
