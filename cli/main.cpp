@@ -3,6 +3,8 @@
 #include "cli/context.h"
 #include "cli/help_formatter.h"
 #include "cli/instance_commands.h"
+#include "cli/keypair.h"
+#include "cli/volume_text.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 
@@ -65,6 +67,7 @@ int main(int argc, char** argv)
         add_test(app, context);
         add_usage(app, context);
         add_key(app, context);
+        add_keypair(app, context);
         add_version(app, context);
         add_supervise(app, context);
         add_make_appliance(app, context);
