@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "launcher/launch.h"
 #include "launcher/tags.h"
+#include "launcher/user_data.h"
 
 #include <fmt/format.h>
 
@@ -57,7 +58,18 @@ launcher::VolumeSizes parse_volumes(const std::vector<std::string>& texts)
 
 std::optional<std::string> read_user_data(const std::string& file)
 {
-    return file.empty() ? std::nullopt : std::optional(read_file(file, mebibytes(1)));
+    if (file.empty()) {
+        return std::nullopt;
+    }
+    std::string user_data = read_file(file, mebibytes(1));
+    launcher::require_user_data(user_data); // before the long work
+    if (launcher::kind_of_user_data(user_data) == launcher::UserDataKind::other) {
+        fmt::print(stderr,
+                   "kiln: warning: {} does not begin as anything that cloud-init takes (#!, #cloud-config, a "
+                   "MIME header, gzip, ...); the guest gets it as it is\n",
+                   printable(file, false));
+    }
+    return user_data;
 }
 
 // What was asked for, as it was typed: NAME may be another AMI by the time that the request is repeated.
@@ -146,7 +158,7 @@ void add_run(CLI::App& app, Context& context)
         ->type_name("DEVICE=SIZE");
     command
         ->add_option("--user-data", options->user_data,
-                     "A script or cloud-config of up to 16 KiB for the guest's cloud-init")
+                     "Up to 16 KiB for the guest's cloud-init: a script, cloud-config, MIME multipart, or gzip of one")
         ->type_name("FILE");
     command->add_flag("--metadata-v1", options->metadata.v1,
                       "Answer requests for instance metadata that bring no token, too");
