@@ -64,6 +64,7 @@ int main(int argc, char** argv)
         add_registry(app, context);
         add_run(app, context);
         add_instance(app, context);
+        add_volume(app, context);
         add_test(app, context);
         add_usage(app, context);
         add_key(app, context);
