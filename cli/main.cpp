@@ -67,8 +67,8 @@ int main(int argc, char** argv)
         add_volume(app, context);
         add_test(app, context);
         add_usage(app, context);
-        add_key(app, context);
         add_keypair(app, context);
+        add_key(app, context);
         add_version(app, context);
         add_supervise(app, context);
         add_make_appliance(app, context);
