@@ -22,6 +22,15 @@ namespace
 // What `exec` exits with when Kiln itself failed; every other status is the command's own.
 constexpr int exec_failed = 125;
 
+std::string volume_line(const launcher::Instance& instance, const launcher::InstanceDisk& disk)
+{
+    const bool gone = instance.state == launcher::InstanceState::terminated;
+    return fmt::format("  volume     {}  {}{}{}{}\n", disk.device, to_string(disk.size),
+                       disk.volume_id.empty() ? "" : "  " + disk.volume_id,
+                       disk.volume_id.empty() || disk.delete_on_termination ? "" : "  outlives it",
+                       gone ? "  (gone)" : "");
+}
+
 // Everything else that a person may want to know.
 std::string details_of(const Context& context, const launcher::Instance& instance)
 {
@@ -31,9 +40,15 @@ std::string details_of(const Context& context, const launcher::Instance& instanc
     text += fmt::format("  launched   {}{}\n", instance.launched,
                         instance.started.empty() ? "" : fmt::format(", last started {}", instance.started));
     for (const launcher::InstanceDisk& disk : instance.disks) {
-        text += fmt::format("  volume     {}  {}{}\n", disk.device, to_string(disk.size),
-                            instance.state == launcher::InstanceState::terminated ? "  (gone)" : "");
+        text += volume_line(instance, disk);
     }
+    for (const launcher::InstanceDisk& disk : instance.volumes) {
+        text += volume_line(instance, disk);
+    }
+    if (!instance.key_name.empty()) {
+        text += fmt::format("  key pair   {}\n", printable(instance.key_name, false));
+    }
+    text += fmt::format("  network    {}\n", instance.network);
     for (const launcher::Forward& forward : instance.forwards) {
         text += fmt::format("  port       127.0.0.1:{} -> {}\n", forward.host_port, forward.guest_port);
     }

@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 namespace kiln::cli
 {
 
@@ -23,6 +25,23 @@ void warn_of_unsigned(const registry::VerifiedImage& verified, const char* verb)
         fmt::print(stderr, "kiln: WARNING: {} {} ({}) IS NOT SIGNED BY ANYBODY YOU TRUST and is {} all the same: {}\n",
                    verified.image().name, verified.image().version.to_string(), verified.image().id, verb,
                    printable(*reason, false));
+    }
+}
+
+// A launch asks for no passphrase: with an encrypted key, and none in the environment, the document is not signed.
+std::optional<signing::SecretKey> identity_key(const Context& context)
+{
+    const bool told =
+        std::getenv("KILN_KEY_PASSPHRASE") != nullptr || std::getenv("KILN_KEY_PASSPHRASE_FILE") != nullptr;
+    try {
+        return signing::load_account_key(
+            context.paths, told ? signing::PassphraseSource([] { return find_passphrase("the account's key"); })
+                                : signing::PassphraseSource());
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::permission_denied && error.kind() != ErrorKind::untrusted) { // or revoked
+            throw;
+        }
+        return std::nullopt;
     }
 }
 
@@ -69,8 +88,11 @@ std::vector<launcher::Instance> launch_image(const Context& context, const std::
                              .accelerator = context.accelerator(),
                              .name = options.name,
                              .volumes = options.volumes,
+                             .keep_volumes = options.keep_volumes,
+                             .key_pair = options.key_pair,
                              .user_data = options.user_data,
                              .account_id = account.id,
+                             .account_key = identity_key(context),
                              .metadata = options.metadata,
                              .shutdown_behavior = options.shutdown_behavior,
                              .termination_protection = options.termination_protection,
@@ -102,7 +124,8 @@ launcher::Instance start_instance(const Context& context, const launcher::Instan
                           .reading = registry::Reading::changed,
                           .record = &record});
     warn_of_unsigned(verified, "started");
-    return launcher::start(context.paths, verified, instance.id, context.accelerator(), context.stop);
+    return launcher::start(context.paths, verified, instance.id, context.accelerator(), context.stop,
+                           identity_key(context));
 }
 
 void add_allow_unsigned(CLI::App& command, bool& allow)

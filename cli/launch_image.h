@@ -7,7 +7,7 @@
 #include "core/progress.h"
 #include "launcher/instance.h"
 #include "launcher/launch.h"
-#include "launcher/volume_sizes.h"
+#include "launcher/storage/volume_request.h"
 
 #include <chrono>
 #include <optional>
@@ -20,7 +20,9 @@ namespace kiln::cli
 struct LaunchOptions {
     std::optional<std::string> type{}; // none: what the AMI says
     std::optional<std::string> name{};
-    launcher::VolumeSizes volumes{};
+    launcher::VolumeRequests volumes{};
+    bool keep_volumes = true;
+    std::optional<launcher::KeyPair> key_pair{};
     std::optional<std::string> user_data{};
     launcher::MetadataOptions metadata{};
     bool allow_unsigned = false;

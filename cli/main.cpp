@@ -3,6 +3,8 @@
 #include "cli/context.h"
 #include "cli/help_formatter.h"
 #include "cli/instance_commands.h"
+#include "cli/keypair.h"
+#include "cli/volume_text.h"
 #include "core/error.h"
 #include "core/interrupt.h"
 
@@ -62,8 +64,10 @@ int main(int argc, char** argv)
         add_registry(app, context);
         add_run(app, context);
         add_instance(app, context);
+        add_volume(app, context);
         add_test(app, context);
         add_usage(app, context);
+        add_keypair(app, context);
         add_key(app, context);
         add_version(app, context);
         add_supervise(app, context);

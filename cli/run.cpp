@@ -11,6 +11,7 @@
 #include "core/text.h"
 #include "launcher/launch.h"
 #include "launcher/tags.h"
+#include "launcher/user_data.h"
 
 #include <fmt/format.h>
 
@@ -24,6 +25,7 @@ struct RunOptions {
     std::string type;
     std::vector<std::string> volumes;
     std::string user_data;
+    std::string key;
     launcher::MetadataOptions metadata;
     std::string name;
     unsigned count = 1;
@@ -38,46 +40,48 @@ struct RunOptions {
     bool quiet = false;
 };
 
-// "/dev/vda=8GiB"
-launcher::VolumeSizes parse_volumes(const std::vector<std::string>& texts)
-{
-    launcher::VolumeSizes volumes;
-    for (const std::string& text : texts) {
-        const auto equals = text.find('=');
-        const auto size = equals == text.npos ? std::nullopt : parse_byte_size(text.substr(equals + 1));
-        if (!size || !volumes.emplace(text.substr(0, equals), *size).second) {
-            throw Error(
-                ErrorKind::usage,
-                fmt::format("--volume \"{}\" is not DEVICE=SIZE, or names a device again", printable(text, false)),
-                "for example --volume /dev/vda=8GiB");
-        }
-    }
-    return volumes;
-}
-
 std::optional<std::string> read_user_data(const std::string& file)
 {
-    return file.empty() ? std::nullopt : std::optional(read_file(file, mebibytes(1)));
+    if (file.empty()) {
+        return std::nullopt;
+    }
+    std::string user_data = read_file(file, mebibytes(1));
+    launcher::require_user_data(user_data); // before the long work
+    if (launcher::kind_of_user_data(user_data) == launcher::UserDataKind::other) {
+        fmt::print(stderr,
+                   "kiln: warning: {} does not begin as anything that cloud-init takes (#!, #cloud-config, a "
+                   "MIME header, gzip, ...); the guest gets it as it is\n",
+                   printable(file, false));
+    }
+    return user_data;
 }
 
 // What was asked for, as it was typed: NAME may be another AMI by the time that the request is repeated.
 std::string parameters_of(const Context& context, const RunOptions& options, const LaunchOptions& launch)
 {
     Json volumes = Json::object();
-    for (const auto& [device, size] : launch.volumes) {
-        volumes[device] = size.bytes();
+    for (const auto& [device, request] : launch.volumes) {
+        // A size alone as it was before there was more to ask for: tokens are older than this Kiln.
+        volumes[device] = request.size && !request.delete_on_termination
+                              ? Json(request.size->bytes())
+                              : Json{request.size ? Json(request.size->bytes()) : Json(),
+                                     request.volume ? Json(*request.volume) : Json(),
+                                     request.delete_on_termination ? Json(*request.delete_on_termination) : Json()};
     }
-    const Json parameters = {{"region", context.region},
-                             {"image", options.image},
-                             {"type", options.type},
-                             {"name", options.name},
-                             {"volumes", volumes},
-                             {"user_data", launch.user_data ? Json(digest_of(*launch.user_data).to_string()) : Json()},
-                             {"metadata", {options.metadata.v1, options.metadata.hop_limit, options.metadata.tags}},
-                             {"tags", launch.tags},
-                             {"count", options.count},
-                             {"shutdown_behavior", options.shutdown_behavior},
-                             {"disable_api_termination", options.disable_api_termination}};
+    Json parameters = {{"region", context.region},
+                       {"image", options.image},
+                       {"type", options.type},
+                       {"name", options.name},
+                       {"volumes", volumes},
+                       {"user_data", launch.user_data ? Json(digest_of(*launch.user_data).to_string()) : Json()},
+                       {"metadata", {options.metadata.v1, options.metadata.hop_limit, options.metadata.tags}},
+                       {"tags", launch.tags},
+                       {"count", options.count},
+                       {"shutdown_behavior", options.shutdown_behavior},
+                       {"disable_api_termination", options.disable_api_termination}};
+    if (!options.key.empty()) {
+        parameters["key"] = options.key;
+    }
     return digest_of(canonical_json(parameters)).to_string();
 }
 
@@ -85,7 +89,10 @@ std::vector<launcher::Instance> launch_or_find(Context& context, const RunOption
 {
     LaunchOptions launch{.type = options.type.empty() ? std::nullopt : std::optional(options.type),
                          .name = options.name.empty() ? std::nullopt : std::optional(options.name),
-                         .volumes = parse_volumes(options.volumes),
+                         .volumes = launcher::parse_volume_requests(options.volumes),
+                         .key_pair = options.key.empty()
+                                         ? std::nullopt
+                                         : std::optional(launcher::resolve_key_pair(context.paths, options.key)),
                          .user_data = read_user_data(options.user_data),
                          .metadata = options.metadata,
                          .allow_unsigned = options.allow_unsigned,
@@ -141,12 +148,16 @@ void add_run(CLI::App& app, Context& context)
         ->add_option("--type", options->type, "Instance type, t3.nano to t3.xlarge (default: the AMI's, else t3.small)")
         ->type_name("TYPE");
     command
-        ->add_option("--volume", options->volumes, "Make the instance's volume larger than the AMI's, as /dev/vda=8GiB")
+        ->add_option("--volume", options->volumes,
+                     "A larger, another or one more volume: /dev/vda=8GiB, /dev/vdb=VOLUME, /dev/sdf=10GiB; "
+                     "with ,delete-on-termination=no it stays")
         ->allow_extra_args(false) // the next word is not one more
-        ->type_name("DEVICE=SIZE");
+        ->type_name("DEVICE=WHAT");
+    command->add_option("--key", options->key, "A key pair whose public key goes into the guest: `kiln keypair list`")
+        ->type_name("NAME");
     command
         ->add_option("--user-data", options->user_data,
-                     "A script or cloud-config of up to 16 KiB for the guest's cloud-init")
+                     "Up to 16 KiB for the guest's cloud-init: a script, cloud-config, MIME multipart, or gzip of one")
         ->type_name("FILE");
     command->add_flag("--metadata-v1", options->metadata.v1,
                       "Answer requests for instance metadata that bring no token, too");

@@ -110,6 +110,7 @@ void test(Context& context, const TestOptions& options)
     TestInstance instance(context.paths,
                           launch_image(context, image.id,
                                        {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
+                                        .keep_volumes = false,
                                         .allow_unsigned = options.allow_unsigned,
                                         .verify = options.verify},
                                        progress)

@@ -117,7 +117,8 @@ void usage(const Context& context, const UsageOptions& options)
     }
     const launcher::Window window = window_of(options);
     const launcher::Time now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-    const auto rows = launcher::add_up(launcher::load_histories(context.paths, now), options.by, window, now);
+    const auto rows = launcher::add_up(launcher::load_histories(context.paths, now), options.by, window, now,
+                                       launcher::load_volume_histories(context.paths));
     launcher::UsageRow total;
     Json json = Json::array();
     for (const launcher::UsageRow& row : rows) {

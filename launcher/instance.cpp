@@ -30,7 +30,8 @@ Json to_json(const InstanceDisk& disk)
             {"size", disk.size.bytes()},
             {"delete_on_termination", disk.delete_on_termination},
             {"overlay", disk.overlay.native()},
-            {"layers", layers}};
+            {"layers", layers},
+            {"volume_id", disk.volume_id.empty() ? Json() : Json(disk.volume_id)}};
 }
 
 InstanceDisk disk_from_json(const Json& json)
@@ -168,6 +169,10 @@ Json to_json(const Instance& instance)
     for (const InstanceDisk& disk : instance.disks) {
         disks.push_back(to_json(disk));
     }
+    Json volumes = Json::array();
+    for (const InstanceDisk& disk : instance.volumes) {
+        volumes.push_back(to_json(disk));
+    }
     return {{"schema", record_schema},
             {"instance_id", instance.id},
             {"name", instance.name ? Json(*instance.name) : Json()},
@@ -186,8 +191,10 @@ Json to_json(const Instance& instance)
             {"accelerator", name_of(instance.accelerator)},
             {"boot_mode", instance.boot_mode},
             {"disks", disks},
+            {"volumes", volumes},
             {"ssh_port", instance.ssh_port},
             {"ssh_key", instance.ssh_key.native()},
+            {"key_name", text_or_null(instance.key_name)},
             {"user_data", instance.user_data},
             {"account_id", instance.account_id.empty() ? Json() : Json(instance.account_id)},
             {"network", instance.network},
@@ -248,6 +255,9 @@ Instance instance_from_json(const Json& json)
         instance.ssh_key = string_member(json, "ssh_key", what);
         instance.user_data = bool_member(json, "user_data", what);
         instance.launched = string_member(json, "launched", what);
+        if (json.contains("key_name")) {
+            instance.key_name = text_or_empty(json, "key_name");
+        }
         add_identity(instance, json);
         add_life(instance, json);
         return instance;

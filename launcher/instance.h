@@ -43,13 +43,14 @@ struct Forward {
 
 using Tags = std::map<std::string, std::string>;
 
-// One disk of an instance: its own overlay over the AMI's layers.
+// One disk of an instance: its own overlay over the AMI's layers, or a volume.
 struct InstanceDisk {
-    std::string device;                        // "/dev/vda"
-    ByteSize size;                             // at least the AMI's
-    bool delete_on_termination = true;         // kept for a snapshot; terminate deletes every disk
+    std::string device; // "/dev/vda"
+    ByteSize size;      // at least the AMI's
+    bool delete_on_termination = true;
     std::filesystem::path overlay;             // qcow2 without a backing-file string
     std::vector<std::filesystem::path> layers; // bottom first, read-only, in the registry
+    std::string volume_id{};                   // of a volume (storage/volume.h), which has no layers; else empty
 };
 
 // How the guest reaches its metadata service (EC2's MetadataOptions).
@@ -76,13 +77,16 @@ struct Instance {
     ByteSize memory;
     std::int64_t price = 0; // of the type at the last start: for an hour, in millionths of the currency
     Accelerator accelerator = Accelerator::tcg;
-    std::string boot_mode = "bios";  // or "uefi"
-    std::vector<InstanceDisk> disks; // the root disk first
-    std::uint16_t ssh_port = 0;      // on 127.0.0.1
-    std::filesystem::path ssh_key;   // secret key of this launch; its public half is in the guest
-    bool user_data = false;          // in InstancePaths::user_data
-    std::string account_id;          // of the caller who launched it; empty: launched by an older Kiln
-    std::string network = "user";    // libslirp in a helper; "qemu": in QEMU itself, as an older Kiln had it
+    std::string boot_mode = "bios";      // or "uefi"
+    std::vector<InstanceDisk> disks;     // the AMI's block devices, the root disk first
+    std::vector<InstanceDisk> volumes{}; // attached beside them; neither these nor disks that are volumes are stored
+                                         // with the instance: volumes know where they are attached
+    std::uint16_t ssh_port = 0;          // on 127.0.0.1
+    bool user_data = false;              // in InstancePaths::user_data
+    std::filesystem::path ssh_key;       // secret key of this launch; its public half is in the guest
+    std::string key_name{};              // of the key pair whose public key is in the guest too; empty: none
+    std::string account_id;              // of the caller who launched it; empty: launched by an older Kiln
+    std::string network = "user";        // libslirp in a helper; "qemu": in QEMU itself, as an older Kiln had it
     MetadataOptions metadata;
     std::string launched; // ISO 8601
     std::string started;  // the same, of the last start; empty before the first
@@ -115,7 +119,8 @@ struct InstancePaths {
     std::filesystem::path network_log; // the network helper's
     std::filesystem::path disks;
     std::filesystem::path ssh;
-    std::filesystem::path run; // 0700, below Paths::run
+    std::filesystem::path authorized_keys; // of an instance with a key pair: its key, then the launch key
+    std::filesystem::path run;             // 0700, below Paths::run
     std::filesystem::path qmp_socket;
     std::filesystem::path agent_socket;
     std::filesystem::path control_socket;         // the supervisor's

@@ -6,6 +6,7 @@
 #include "core/random.h"
 #include "core/text.h"
 #include "core/timestamp.h"
+#include "launcher/storage/volume_store.h"
 
 #include <fmt/format.h>
 
@@ -43,10 +44,10 @@ bool is_busy(const InstancePaths& files)
 }
 
 // The record, corrected by what can be seen: a guest without QEMU does not run.
-Instance load_as_seen(const Paths& paths, const std::string& id)
+Instance load_as_seen(const Paths& paths, const std::string& id, const std::vector<Volume>& volumes)
 {
     const InstancePaths files(paths, id);
-    Instance instance = load_record(files);
+    Instance instance = with_volumes(paths, load_record(files), volumes);
     const bool claims_to_run = instance.state == InstanceState::running || instance.state == InstanceState::stopping;
     if (claims_to_run && !find_qemu(files, id)) {
         instance.state = InstanceState::stopped;
@@ -84,9 +85,10 @@ InstancePaths::InstancePaths(const Paths& paths, std::string_view id)
     : folder(paths.instances / id), ended(paths.home / "ended" / id), record(folder / "instance.json"),
       events(folder / "events.jsonl"), console(folder / "console.log"), user_data(folder / "user-data"),
       firmware_variables(folder / "firmware-variables.fd"), supervisor_log(folder / "supervisor.log"),
-      network_log(folder / "network.log"), disks(folder / "disks"), ssh(folder / "ssh"), run(paths.run / id),
-      qmp_socket(run / "qmp.sock"), agent_socket(run / "agent.sock"), control_socket(run / "control.sock"),
-      pid_file(run / "qemu.pid"), network_pid_file(run / "network.pid"), network_control_socket(run / "netctl.sock"),
+      network_log(folder / "network.log"), disks(folder / "disks"), ssh(folder / "ssh"),
+      authorized_keys(ssh / "authorized_keys"), run(paths.run / id), qmp_socket(run / "qmp.sock"),
+      agent_socket(run / "agent.sock"), control_socket(run / "control.sock"), pid_file(run / "qemu.pid"),
+      network_pid_file(run / "network.pid"), network_control_socket(run / "netctl.sock"),
       network_socket(run / "net.sock"), metadata_socket(run / "imds.sock"), qemu_network_socket(run / "netqemu.sock")
 {
 }
@@ -98,7 +100,10 @@ Instance load_record(const InstancePaths& paths)
 
 void save_record(const InstancePaths& paths, const Instance& instance)
 {
-    write_file_durably(paths.record, to_json(instance).dump(2) + "\n", 0600);
+    Instance own = instance; // volumes know where they are attached, and nothing else does
+    std::erase_if(own.disks, [](const InstanceDisk& disk) { return !disk.volume_id.empty(); });
+    own.volumes.clear();
+    write_file_durably(paths.record, to_json(own).dump(2) + "\n", 0600);
 }
 
 Instance update_record(const InstancePaths& paths, const std::function<void(Instance&)>& change)
@@ -115,7 +120,12 @@ Instance update_record(const InstancePaths& paths, const std::function<void(Inst
 
 void append_event(const InstancePaths& paths, std::string_view event, const Json& detail)
 {
-    FileDescriptor fd(::open(paths.events.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    append_event_line(paths.events, event, detail);
+}
+
+void append_event_line(const fs::path& log, std::string_view event, const Json& detail)
+{
+    FileDescriptor fd(::open(log.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     std::string line = Json{{"time", iso_now()}, {"event", event}, {"detail", detail}}.dump() + "\n";
     char last = '\n';
     if (const off_t end = fd ? ::lseek(fd.get(), 0, SEEK_END) : 0;
@@ -124,7 +134,7 @@ void append_event(const InstancePaths& paths, std::string_view event, const Json
     }
     if (!fd || ::write(fd.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
         ::fdatasync(fd.get()) != 0) {
-        throw system_error(errno, fmt::format("writing {}", paths.events.native()));
+        throw system_error(errno, fmt::format("writing {}", log.native()));
     }
 }
 
@@ -203,7 +213,8 @@ Instance load_terminated(const Paths& paths, const std::string& id)
 
 std::vector<Instance> list_instances(const Paths& paths)
 {
-    return list_folder(paths.instances, [&](const std::string& id) { return load_as_seen(paths, id); });
+    const std::vector<Volume> volumes = list_volumes(paths);
+    return list_folder(paths.instances, [&](const std::string& id) { return load_as_seen(paths, id, volumes); });
 }
 
 std::vector<Instance> list_terminated(const Paths& paths)
@@ -215,9 +226,9 @@ Instance resolve_instance(const Paths& paths, std::string_view reference)
 {
     if (is_resource_id("i-", reference)) { // no need to look at the others
         const std::string id(reference);
-        for (const auto& load : {load_as_seen, load_terminated}) {
+        for (const bool terminated : {false, true}) {
             try {
-                return load(paths, id);
+                return terminated ? load_terminated(paths, id) : load_as_seen(paths, id, list_volumes(paths));
             } catch (const Error& error) {
                 if (error.kind() != ErrorKind::not_found) {
                     throw;

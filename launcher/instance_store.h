@@ -15,12 +15,13 @@ namespace kiln::launcher
 
 // The record as it is on disk, whatever QEMU does. Throws Error{not_found, io}.
 [[nodiscard]] Instance load_record(const InstancePaths& paths);
-void save_record(const InstancePaths& paths, const Instance& instance); // durable
+void save_record(const InstancePaths& paths, const Instance& instance); // durable, without volumes
 // Reads the record, has it changed and saves it, alone: commands and the supervisor change it at the same time. Returns
 // the new one. Throws Error{not_found} when the instance is gone.
 Instance update_record(const InstancePaths& paths, const std::function<void(Instance&)>& change);
 
 // Appends a line to events.jsonl, durably, also behind a line that a crash has cut off.
+void append_event_line(const std::filesystem::path& log, std::string_view event, const Json& detail);
 void append_event(const InstancePaths& paths, std::string_view event, const Json& detail);
 // Notes in the log's time of change that the instance runs: what a crash leaves of its end.
 void touch_events(const InstancePaths& paths) noexcept;

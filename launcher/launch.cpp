@@ -14,14 +14,18 @@
 #include "launcher/life/life_lock.h"
 #include "launcher/life/removal.h"
 #include "launcher/life/start.h"
+#include "launcher/metadata/identity.h"
 #include "launcher/qemu_command.h"
 #include "launcher/quota.h"
+#include "launcher/storage/launch_volumes.h"
+#include "launcher/storage/volume_store.h"
 #include "launcher/user_data.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <tuple>
 
@@ -69,6 +73,7 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     instance.price = request.type.price;
     instance.accelerator = request.accelerator;
     instance.boot_mode = image.manifest().boot_mode;
+    instance.key_name = request.key_pair ? request.key_pair->name : "";
     instance.user_data = request.user_data.has_value();
     instance.account_id = request.account_id;
     instance.metadata = request.metadata;
@@ -77,14 +82,6 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     instance.tags = request.tags;
     instance.client_token = request.client_token;
     instance.launched = iso_now();
-    for (const bundle::BlockDeviceMapping& mapping : image.manifest().block_devices) {
-        InstanceDisk disk;
-        disk.device = mapping.device;
-        disk.size = volume_size(mapping, request.volumes);
-        disk.delete_on_termination = mapping.delete_on_termination;
-        disk.layers = image.layer_paths(mapping);
-        instance.disks.push_back(std::move(disk));
-    }
     return instance;
 }
 
@@ -109,9 +106,17 @@ void fill_folder(const fs::path& staging, Instance& instance, const InstancePath
                            (staging / "ssh" / "id_ed25519").native()}},
                  "making the launch key", stop);
     instance.ssh_key = paths.ssh / "id_ed25519";
+    if (request.key_pair) { // sealing a snapshot takes both lines for launch keys, by their comment
+        write_file_durably(staging / "ssh" / paths.authorized_keys.filename(),
+                           fmt::format("{} {} kiln-launch-key {}\n{}", request.key_pair->public_key,
+                                       request.key_pair->name, instance.id,
+                                       read_file(staging / "ssh" / "id_ed25519.pub", mebibytes(1))),
+                           0600);
+    }
     if (request.user_data) {
         write_file_durably(staging / paths.user_data.filename(), *request.user_data, 0600);
     }
+    write_identity(staging, instance, request.account_key);
     write_file_durably(staging / "instance.json", to_json(instance).dump(2) + "\n", 0600);
 }
 
@@ -119,6 +124,7 @@ void fill_folder(const fs::path& staging, Instance& instance, const InstancePath
 struct Launching {
     Instance instance;
     FileLock life;
+    std::unique_ptr<LaunchVolumes> volumes;
 };
 
 // Everything of `count` new instances, in `staging`, and then, all checks made, in their places.
@@ -128,13 +134,24 @@ std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage
     WorkFolder::sweep_abandoned(paths.work);
     make_directories(paths.work, 0700);
     const WorkFolder staging(paths.work, "launch-");
+    std::vector<bundle::BlockDeviceMapping> mappings = image.manifest().block_devices;
+    for (bundle::BlockDeviceMapping& mapping : mappings) {
+        mapping.delete_on_termination = mapping.delete_on_termination || !request.keep_volumes;
+    }
     std::vector<Launching> launching;
     for (std::size_t i = 0; i < count; ++i) {
         throw_if_interrupted(stop);
         Instance instance = describe(image, request);
+        PlannedStorage storage =
+            plan_storage(paths, mappings, request.volumes,
+                         [&](const bundle::BlockDeviceMapping& mapping) { return image.layer_paths(mapping); });
+        instance.disks = std::move(storage.disks);
         const fs::path folder = staging.path() / instance.id;
         fill_folder(folder, instance, InstancePaths(paths, instance.id), request, stop);
-        launching.push_back({std::move(instance), FileLock(folder / "life.lock", FileLock::Wait::fail)});
+        FileLock life(folder / "life.lock", FileLock::Wait::fail);
+        auto volumes =
+            std::make_unique<LaunchVolumes>(paths, staging.path(), instance, std::move(storage.volumes), stop);
+        launching.push_back({std::move(instance), std::move(life), std::move(volumes)});
     }
     const FileLock lock(paths.home / "instances.lock", FileLock::Wait::block);
     if (request.name) {
@@ -144,6 +161,7 @@ std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage
     for (const Launching& one : launching) {
         const InstancePaths files(paths, one.instance.id);
         make_run_folder(paths, files);
+        one.volumes->place();
         fs::rename(staging.path() / one.instance.id, files.folder);
     }
     sync_directory(paths.instances);
@@ -226,7 +244,11 @@ std::vector<Instance> launch(const Paths& paths, const registry::VerifiedImage& 
     }
     require_programs(image.manifest().boot_mode);
     require_program("ssh-keygen", "openssh-client");
-    require_volume_sizes(image.manifest().block_devices, request.volumes);
+    require_volume_requests(image.manifest().block_devices, request.volumes);
+    if (request.count > 1 &&
+        std::ranges::any_of(request.volumes, [](const auto& one) { return one.second.volume.has_value(); })) {
+        throw Error(ErrorKind::usage, "a volume that exists is for one instance alone");
+    }
     if (request.user_data) {
         require_user_data(*request.user_data);
     }
@@ -246,9 +268,11 @@ std::vector<Instance> launch(const Paths& paths, const registry::VerifiedImage& 
     const std::size_t missing = request.count - instances.size();
     require_memory(request.type.name, request.type.memory, static_cast<unsigned>(missing));
     require_free_space(paths.instances, mebibytes(256 * missing), "an instance");
+    sweep_volumes(paths);
     const std::vector<Launching> launching = prepare(paths, image, request, missing, stop);
     bring_up(paths, launching, stop);
     for (const Launching& one : launching) {
+        one.volumes->confirm();
         instances.push_back(load_record(InstancePaths(paths, one.instance.id)));
     }
     // As they are listed, and as a repeated request returns them.

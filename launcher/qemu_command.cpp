@@ -3,6 +3,8 @@
 
 #include "core/digest.h"
 #include "core/text.h"
+#include "launcher/storage/volume.h"
+#include "launcher/storage/volume_plug.h"
 
 #include <fmt/format.h>
 
@@ -40,9 +42,13 @@ void add_disk(std::vector<std::string>& argv, const InstanceDisk& disk, std::siz
         argv.insert(argv.end(), {"-blockdev", qcow2_node(name, disk.layers[i], true, below).dump()});
         below = name;
     }
-    argv.insert(argv.end(), {"-blockdev", qcow2_node(overlay_node(index), disk.overlay, false, below).dump(), "-device",
+    Json overlay = qcow2_node(overlay_node(index), disk.overlay, false, below);
+    overlay["detect-zeroes"] = "unmap"; // zeroes that the guest writes take no space here
+    argv.insert(argv.end(), {"-blockdev", overlay.dump(), "-device",
                              fmt::format("virtio-blk-pci,drive={},serial={},bootindex={}", overlay_node(index),
-                                         disk.device.substr(disk.device.rfind('/') + 1), index)});
+                                         disk.volume_id.empty() ? disk.device.substr(disk.device.rfind('/') + 1)
+                                                                : volume_serial(disk.volume_id),
+                                         index)});
 }
 
 Json raw_node(const std::string& name, const std::filesystem::path& file, bool read_only)
@@ -51,6 +57,23 @@ Json raw_node(const std::string& name, const std::filesystem::path& file, bool r
             {"node-name", name},
             {"read-only", read_only},
             {"file", {{"driver", "file"}, {"filename", file.native()}, {"read-only", read_only}}}};
+}
+
+// Ports that volumes come to while the guest runs, eight in a slot; the last of the bus, so that they change no other
+// device's place. Legacy I/O space, of which a PC has too little for all of them, is of no use to virtio.
+void add_volumes(std::vector<std::string>& argv, const std::vector<InstanceDisk>& volumes)
+{
+    for (unsigned port = 0; port < hot_ports; ++port) {
+        argv.insert(argv.end(), {"-device", fmt::format("pcie-root-port,id={},chassis={},addr={:#x}.{},io-reserve=0{}",
+                                                        hot_port(port), port + 1, 0x1c + port / 8, port % 8,
+                                                        port % 8 == 0 ? ",multifunction=on" : "")});
+    }
+    for (unsigned i = 0; i < volumes.size(); ++i) {
+        const std::string& id = volumes[i].volume_id;
+        argv.insert(argv.end(), {"-blockdev", volume_node(id, volumes[i].overlay).dump(), "-device",
+                                 fmt::format("virtio-blk-pci,id={0},drive={0},bus={1},serial={2}", id, hot_port(i),
+                                             volume_serial(id))});
+    }
 }
 
 // The guest's kernel names its disks as it finds them: by their place on the bus, which is their order here.
@@ -141,7 +164,8 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
         // systemd in the guest takes it as root's authorized_keys (systemd-tmpfiles, provision.conf).
         "-fw_cfg",
         fmt::format("name=opt/io.systemd.credentials/ssh.authorized_keys.root,file={}",
-                    option_value(instance.ssh_key.native() + ".pub")),
+                    option_value(instance.key_name.empty() ? instance.ssh_key.native() + ".pub"
+                                                           : paths.authorized_keys.native())),
     };
     if (instance.boot_mode == "uefi") {
         argv.insert(argv.end(), {"-blockdev", raw_node("firmware-code", firmware_code, true).dump(), "-blockdev",
@@ -153,6 +177,7 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
     // The display that `kiln instance screenshot` takes a picture of. Every firmware, bootloader and kernel can draw on
     // it as text. Last on the bus, so that it changes no other device's place.
     argv.insert(argv.end(), {"-device", "VGA,vgamem_mb=16"});
+    add_volumes(argv, instance.volumes);
     return argv;
 }
 

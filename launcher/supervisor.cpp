@@ -14,6 +14,7 @@
 #include "launcher/life/removal.h"
 #include "launcher/life/start.h"
 #include "launcher/qemu_command.h"
+#include "launcher/storage/volume_store.h"
 
 #include <fmt/format.h>
 
@@ -71,7 +72,8 @@ bool is_our_user(int connection)
 } // namespace
 
 Supervisor::Supervisor(const Paths& paths, const std::string& id)
-    : paths_(paths, id), instance_(load_record(paths_)), network_(instance_, paths_), agent_(paths_.agent_socket)
+    : home_(paths), paths_(paths, id), instance_(with_volumes(paths, load_record(paths_))), network_(instance_, paths_),
+      agent_(paths_.agent_socket)
 {
 }
 
@@ -149,6 +151,7 @@ void Supervisor::record_failure(const std::exception& error)
 void Supervisor::launch_qemu()
 {
     std::filesystem::remove(qemu_log(paths_)); // its last words were about another start
+    require_sound_volumes(home_, instance_);
     static_cast<void>(network_.start());
     qemu_.emplace(start_detached(qemu_argv(instance_, paths_), qemu_log(paths_), socket_mask));
     try {
@@ -167,7 +170,7 @@ void Supervisor::launch_qemu()
 
 void Supervisor::record_start()
 {
-    instance_ = update_record(paths_, [this](Instance& now) {
+    Instance started = update_record(paths_, [this](Instance& now) {
         now.ssh_port = instance_.ssh_port;
         if (now.state == InstanceState::pending) {
             now.state = InstanceState::running;
@@ -175,6 +178,7 @@ void Supervisor::record_start()
             now.boot_id = host_boot_id();
         }
     });
+    instance_ = with_volumes(home_, std::move(started));
     Json detail = bill_of(instance_);
     detail.update({{"pid", qemu_->pid()}, {"ssh_port", instance_.ssh_port}, {"host_boot_id", instance_.boot_id}});
     append_event(paths_, "running", detail);

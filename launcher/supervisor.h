@@ -68,7 +68,10 @@ private:
     [[nodiscard]] Json screenshot();
     [[nodiscard]] Json add_port(std::uint16_t guest_port, std::uint16_t host_port);
     [[nodiscard]] Json remove_port(std::uint16_t host_port);
+    // storage/volume_requests.cpp
+    [[nodiscard]] Json change_volume(const Json& request, const std::function<bool()>& cancelled);
 
+    Paths home_;
     InstancePaths paths_;
     Instance instance_;
     NetworkProcess network_;
@@ -80,6 +83,7 @@ private:
     bool to_be_terminated_ = false;
     std::mutex copying_;
     std::mutex taking_screenshot_;
+    std::timed_mutex changing_volumes_;
     std::atomic<int> serving_ = 0;
 };
 

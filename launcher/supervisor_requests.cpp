@@ -121,6 +121,9 @@ Json Supervisor::carry_out(const Json& request, const JsonSocket& client)
     if (name == "connection-states") {
         return {{"states", network_.connection_states(port_of(request, "host_port"), port_of(request, "guest_port"))}};
     }
+    if (name == "volume") {
+        return change_volume(request, cancelled);
+    }
     if (name == "copy-disks") {
         return copy(string_member(request, "into", what), cancelled);
     }

@@ -68,21 +68,24 @@ Tags parse_tags(const std::vector<std::string>& texts)
     return tags;
 }
 
+void change_tags(Tags& tags, const Tags& set, const std::vector<std::string>& removed, std::string_view whose)
+{
+    for (const auto& [key, value] : set) {
+        tags[key] = value;
+    }
+    for (const std::string& key : removed) {
+        tags.erase(key);
+    }
+    if (tags.size() > most_tags) {
+        throw Error(ErrorKind::usage, fmt::format("{} would have more than {} tags", whose, most_tags));
+    }
+}
+
 Instance change_tags(const Paths& paths, const std::string& id, const Tags& set,
                      const std::vector<std::string>& removed)
 {
     const InstancePaths files(paths, id);
-    Instance changed = update_record(files, [&](Instance& instance) {
-        for (const auto& [key, value] : set) {
-            instance.tags[key] = value;
-        }
-        for (const std::string& key : removed) {
-            instance.tags.erase(key);
-        }
-        if (instance.tags.size() > most_tags) {
-            throw Error(ErrorKind::usage, fmt::format("{} would have more than {} tags", id, most_tags));
-        }
-    });
+    Instance changed = update_record(files, [&](Instance& instance) { change_tags(instance.tags, set, removed, id); });
     append_event(files, "tagged", {{"tags", changed.tags}});
     return changed;
 }

@@ -5,6 +5,7 @@
 #include "launcher/instance.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kiln::launcher
@@ -13,7 +14,10 @@ namespace kiln::launcher
 // "KEY=VALUE" each; the value may be empty. Throws Error{usage}, also for a key that comes twice.
 [[nodiscard]] Tags parse_tags(const std::vector<std::string>& texts);
 
-// Adds or replaces `set`, then takes `removed` away; the event log has what is then. Throws Error{usage} past the
+// Adds or replaces `set`, then takes `removed` away. Throws Error{usage} past the limit, for whose tags they are.
+void change_tags(Tags& tags, const Tags& set, const std::vector<std::string>& removed, std::string_view whose);
+
+// The same for an instance; the event log has what is then. Throws Error{usage} past the
 // limit, Error{not_found} for an instance that is gone.
 Instance change_tags(const Paths& paths, const std::string& id, const Tags& set,
                      const std::vector<std::string>& removed);

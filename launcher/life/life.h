@@ -7,6 +7,7 @@
 #include "core/accelerator.h"
 #include "launcher/instance.h"
 #include "registry/verified_image.h"
+#include "signing/keys.h"
 
 #include <chrono>
 #include <optional>
@@ -38,10 +39,11 @@ Instance wait_for_state(const Paths& paths, const std::string& id, InstanceState
 // Returns whether the guest rebooted by itself; else it was reset. Throws Error{conflict} unless it runs.
 bool reboot(const Paths& paths, const Instance& instance, const Asking& asking, const std::stop_token& stop);
 
-// Starts a stopped instance: `image` is its AMI, just verified. A running one stays as it is. Throws Error{untrusted}
-// when the AMI is not the one that it was launched from, Error{conflict} while it is stopping, and as launch() does.
+// Starts a stopped instance: `image` is its AMI, just verified; `account_key` signs its identity document. A running
+// one stays as it is. Throws Error{untrusted} when the AMI is not the one that it was launched from, Error{conflict}
+// while it is stopping, and as launch() does.
 Instance start(const Paths& paths, const registry::VerifiedImage& image, const std::string& id, Accelerator accelerator,
-               const std::stop_token& stop);
+               const std::stop_token& stop, const std::optional<signing::SecretKey>& account_key = {});
 
 // What may change in an instance's life. The type only while it is stopped: Error{conflict}.
 struct Modification {

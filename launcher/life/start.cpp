@@ -11,6 +11,7 @@
 #include "launcher/instance_type.h"
 #include "launcher/life/life.h"
 #include "launcher/life/life_lock.h"
+#include "launcher/metadata/identity.h"
 #include "launcher/qemu_command.h"
 #include "launcher/quota.h"
 
@@ -120,7 +121,9 @@ Json bill_of(const Instance& instance)
 {
     Json volumes = Json::array();
     for (const InstanceDisk& disk : instance.disks) {
-        volumes.push_back({{"device", disk.device}, {"bytes", disk.size.bytes()}});
+        if (disk.volume_id.empty()) { // a volume has a bill of its own
+            volumes.push_back({{"device", disk.device}, {"bytes", disk.size.bytes()}});
+        }
     }
     return {{"type", instance.type},         {"price_per_hour", price_text(instance.price)},
             {"image_id", instance.image_id}, {"name", instance.name ? Json(*instance.name) : Json()},
@@ -155,7 +158,7 @@ void await_start(const Paths& paths, const std::string& id, const std::stop_toke
 }
 
 Instance start(const Paths& paths, const registry::VerifiedImage& image, const std::string& id, Accelerator accelerator,
-               const std::stop_token& stop)
+               const std::stop_token& stop, const std::optional<signing::SecretKey>& account_key)
 {
     const InstancePaths files(paths, id);
     const FileLock lock = lock_life(files, stop);
@@ -173,6 +176,7 @@ Instance start(const Paths& paths, const registry::VerifiedImage& image, const s
         require_quota(paths, now.vcpus, now.memory, 1);
         return update_record(files, [&](Instance& instance) { make_pending(instance, paths, image, accelerator); });
     }();
+    write_identity(files.folder, pending, account_key);
     append_event(files, "pending", bill_of(pending));
     start_supervisor(paths, id);
     try {

@@ -8,6 +8,7 @@
 #include "launcher/life/life_lock.h"
 #include "launcher/life/removal.h"
 #include "launcher/qemu_process.h"
+#include "launcher/storage/volume_store.h"
 
 #include <fmt/format.h>
 
@@ -89,6 +90,7 @@ void bury(const Paths& paths, const std::string& id)
     if (!fs::exists(files.record)) {
         return;
     }
+    release_volumes(paths, id);
     constexpr std::array<std::string_view, 5> kept{"instance.json", "events.jsonl", "life.lock", "record.lock",
                                                    "supervisor.lock"};
     for (const fs::directory_entry& entry : fs::directory_iterator(files.folder)) {

@@ -14,7 +14,6 @@ namespace kiln::launcher
 namespace
 {
 
-constexpr std::string_view key_name = "kiln-launch-key";
 constexpr std::string_view public_keys = "meta-data/public-keys/";
 
 // EC2 names the zones of a region by a letter behind its name; cloud-init takes that letter off again.
@@ -41,6 +40,9 @@ void add_disks(MetadataTree& tree, const Instance& instance)
             tree[fmt::format("{}ebs{}", folder, ++extra)] = device.substr(device.rfind('/') + 1);
         }
     }
+    for (const InstanceDisk& volume : instance.volumes) {
+        tree[fmt::format("{}ebs{}", folder, ++extra)] = volume.device.substr(volume.device.rfind('/') + 1);
+    }
 }
 
 void add_network(MetadataTree& tree, const Instance& instance)
@@ -61,11 +63,28 @@ void add_network(MetadataTree& tree, const Instance& instance)
     tree[folder + "subnet-ipv4-cidr-block"] = "10.0.2.0/24";
 }
 
+// A key's name is its line's third word, where its comment begins.
+std::string_view key_name_of(std::string_view line)
+{
+    for (int word = 0; word < 2; ++word) {
+        const auto space = line.find(' ');
+        line = space == line.npos ? std::string_view() : line.substr(space + 1);
+    }
+    return line.substr(0, line.find(' '));
+}
+
+void add_keys(MetadataTree& tree, std::string_view keys)
+{
+    for (int number = 0; !keys.empty(); ++number) {
+        tree[fmt::format("{}{}/openssh-key", public_keys, number)] = next_line(keys);
+    }
+}
+
 // A child of the folder as a list shows it.
-std::string listed(std::string_view folder, std::string_view child, bool is_folder)
+std::string listed(const MetadataTree& tree, std::string_view folder, std::string_view child, bool is_folder)
 {
     if (folder == public_keys) {
-        return fmt::format("{}={}", child, key_name);
+        return fmt::format("{}={}", child, key_name_of(tree.at(fmt::format("{}{}/openssh-key", folder, child))));
     }
     return fmt::format("{}{}", child, is_folder ? "/" : "");
 }
@@ -77,7 +96,7 @@ std::optional<std::string> list(const MetadataTree& tree, std::string_view folde
     for (auto leaf = tree.lower_bound(folder); leaf != tree.end() && leaf->first.starts_with(folder); ++leaf) {
         const std::string_view rest = std::string_view(leaf->first).substr(folder.size());
         const auto slash = rest.find('/');
-        std::string line = listed(folder, rest.substr(0, slash), slash != rest.npos);
+        std::string line = listed(tree, folder, rest.substr(0, slash), slash != rest.npos);
         if (lines.empty() || lines.back() != line) {
             lines.push_back(std::move(line));
         }
@@ -120,11 +139,14 @@ MetadataTree metadata_tree(const MetadataSource& source)
     tree["meta-data/services/partition"] = "kiln";
     add_disks(tree, instance);
     add_network(tree, instance);
-    tree[fmt::format("{}0/openssh-key", public_keys)] = source.public_key.substr(0, source.public_key.find('\n'));
+    add_keys(tree, source.public_keys);
     if (instance.metadata.tags) {
         add_tags(tree, instance);
     }
     tree["dynamic/instance-identity/document"] = identity_document(instance);
+    if (source.identity_signature) {
+        tree["dynamic/instance-identity/signature"] = *source.identity_signature;
+    }
     if (source.user_data) {
         tree["user-data"] = *source.user_data;
     }

@@ -20,7 +20,8 @@ inline constexpr std::array<std::string_view, 5> metadata_versions{"2009-04-04",
 
 struct MetadataSource {
     Instance instance;
-    std::string public_key; // of the launch, as authorized_keys has it
+    std::string public_keys; // as authorized_keys has them: of the key pair if there is one, then of the launch
+    std::optional<std::string> identity_signature{}; // of identity_document, base64
     std::optional<std::string> user_data;
 };
 

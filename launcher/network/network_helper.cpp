@@ -8,6 +8,7 @@
 #include "launcher/control.h"
 #include "launcher/instance_store.h"
 #include "launcher/launch.h"
+#include "launcher/metadata/metadata_source.h"
 
 #include <fmt/format.h>
 
@@ -53,17 +54,6 @@ FileDescriptor bind_datagrams(const std::filesystem::path& path)
     return fd;
 }
 
-MetadataSource load_metadata(const InstancePaths& paths)
-{
-    MetadataSource source;
-    source.instance = load_record(paths);
-    source.public_key = read_file(source.instance.ssh_key.native() + ".pub", mebibytes(1));
-    if (source.instance.user_data) {
-        source.user_data = read_file(paths.user_data, mebibytes(1));
-    }
-    return source;
-}
-
 std::uint16_t port_of(const Json& request, std::string_view key, std::int64_t lowest = 1)
 {
     const std::int64_t port = integer_member(request, key, "the request");
@@ -84,7 +74,7 @@ bool is_our_user(int connection)
 
 NetworkHelper::NetworkHelper(const InstancePaths& paths, const Instance& instance)
     : paths_(paths), id_(instance.id), frames_(bind_datagrams(paths.network_socket)),
-      metadata_([this] { return load_metadata(paths_); }),
+      metadata_([this] { return load_metadata_source(paths_); }),
       metadata_server_(paths.metadata_socket,
                        [this](const MetadataRequest& request) { return metadata_.answer(request); }),
       network_({.host_name = instance.id,

@@ -9,6 +9,7 @@
 #include "launcher/instance_store.h"
 #include "launcher/instance_type.h"
 #include "launcher/life/last_seen.h"
+#include "launcher/usage/event_line.h"
 #include "launcher/usage/iso_time.h"
 
 #include <algorithm>
@@ -19,48 +20,6 @@ namespace
 {
 
 namespace fs = std::filesystem;
-
-constexpr ByteSize longest_log = mebibytes(64);
-
-struct Event {
-    Time time{};
-    std::string name;
-    Json detail;
-};
-
-std::optional<Event> parse_event(std::string_view line)
-{
-    const Json json = Json::parse(line, nullptr, false);
-    if (!json.is_object() || !json.value("time", Json()).is_string() || !json.value("event", Json()).is_string()) {
-        return std::nullopt;
-    }
-    const auto time = parse_iso_time(json.at("time").get<std::string>());
-    const Json detail = json.value("detail", Json::object());
-    if (!time || !detail.is_object()) {
-        return std::nullopt;
-    }
-    return Event{*time, json.at("event").get<std::string>(), detail};
-}
-
-std::string text_of(const Json& detail, const char* key)
-{
-    const Json value = detail.value(key, Json());
-    return value.is_string() ? value.get<std::string>() : std::string();
-}
-
-void take_tags(History& history, const Json& detail)
-{
-    const Json tags = detail.value("tags", Json());
-    if (!tags.is_object()) {
-        return;
-    }
-    history.tags.clear();
-    for (const auto& [key, value] : tags.items()) {
-        if (value.is_string()) {
-            history.tags[key] = value.get<std::string>();
-        }
-    }
-}
 
 void take_volumes(History& history, const Json& detail)
 {
@@ -84,14 +43,14 @@ void close(History& history, Time end)
     }
 }
 
-void take(History& history, const Event& event, Time last_heard)
+void take(History& history, const EventLine& event, Time last_heard)
 {
     if (event.name == "pending" || event.name == "running") {
         history.created = history.created.value_or(event.time);
         if (const std::string name = text_of(event.detail, "name"); !name.empty()) {
             history.name = name;
         }
-        take_tags(history, event.detail);
+        take_tags(history.tags, event.detail);
         take_volumes(history, event.detail);
     }
     if (event.name == "running") {
@@ -105,7 +64,7 @@ void take(History& history, const Event& event, Time last_heard)
         close(history, event.time);
         history.terminated = event.time;
     } else if (event.name == "tagged") {
-        take_tags(history, event.detail);
+        take_tags(history.tags, event.detail);
     }
 }
 
@@ -138,7 +97,7 @@ History read_history(std::string_view id, std::string_view log)
     history.id = id;
     Time last_heard{};
     while (!log.empty()) {
-        if (const auto event = parse_event(next_line(log))) {
+        if (const auto event = parse_event_line(next_line(log))) {
             take(history, *event, last_heard);
             last_heard = event->time;
         }

@@ -61,13 +61,32 @@ void split(Time from, Time to, const Window& window, bool by_day, const std::str
     }
 }
 
-std::string key_of(const History& history, const std::string& by)
+std::string key_of(const std::string& id, const Tags& tags, const std::string& by)
 {
     if (by == "instance") {
-        return history.id;
+        return id;
     }
-    const auto tag = by.starts_with("tag:") ? history.tags.find(by.substr(4)) : history.tags.end();
-    return tag == history.tags.end() ? "(none)" : tag->second;
+    const auto tag = by.starts_with("tag:") ? tags.find(by.substr(4)) : tags.end();
+    return tag == tags.end() ? "(none)" : tag->second;
+}
+
+std::int64_t mebibytes_of(ByteSize size)
+{
+    return static_cast<std::int64_t>((size.bytes() + (1U << 20U) - 1) >> 20U);
+}
+
+void add_volume_rows(Rows& rows, const std::vector<VolumeHistory>& volumes, const std::string& by, const Window& window,
+                     Time now)
+{
+    for (const VolumeHistory& volume : volumes) {
+        const std::string key = by == "type" ? "(volumes)" : key_of(volume.id, volume.tags, by);
+        for (const VolumeSpan& span : volume.spans) {
+            split(span.from, span.to.value_or(now), window, by == "day", key,
+                  [&](std::int64_t part, const std::string& where) {
+                      rows.at(where).mib_seconds += part * mebibytes_of(span.size);
+                  });
+        }
+    }
 }
 
 } // namespace
@@ -94,13 +113,14 @@ std::string UsageRow::gib_hours_text() const
     return fmt::format("{}.{:03}", whole + thousandths / 1000, thousandths % 1000);
 }
 
-std::vector<UsageRow> add_up(const std::vector<History>& histories, const std::string& by, Window window, Time now)
+std::vector<UsageRow> add_up(const std::vector<History>& histories, const std::string& by, Window window, Time now,
+                             const std::vector<VolumeHistory>& volumes)
 {
     const bool by_day = by == "day";
     const bool by_type = by == "type";
     Rows rows;
     for (const History& history : histories) {
-        const std::string key = key_of(history, by);
+        const std::string key = key_of(history.id, history.tags, by);
         for (const Run& run : history.runs) {
             const std::string run_key = by_type ? run.type : key;
             if (run.start >= window.from && run.start < window.to) {
@@ -113,11 +133,12 @@ std::vector<UsageRow> add_up(const std::vector<History>& histories, const std::s
             });
         }
         if (history.created && history.volumes != ByteSize()) {
-            const auto mebibytes = static_cast<std::int64_t>((history.volumes.bytes() + (1U << 20U) - 1) >> 20U);
+            const std::int64_t mebibytes = mebibytes_of(history.volumes);
             split(*history.created, history.terminated.value_or(now), window, by_day, by_type ? "(volumes)" : key,
                   [&](std::int64_t part, const std::string& where) { rows.at(where).mib_seconds += part * mebibytes; });
         }
     }
+    add_volume_rows(rows, volumes, by, window, now);
     std::vector<UsageRow> result = rows.take();
     if (by != "instance") {
         std::ranges::sort(result, {}, &UsageRow::key);
@@ -125,7 +146,8 @@ std::vector<UsageRow> add_up(const std::vector<History>& histories, const std::s
     }
     for (UsageRow& row : result) {
         const auto history = std::ranges::find(histories, row.key, &History::id);
-        row.name = history->name.value_or("");
+        const auto volume = std::ranges::find(volumes, row.key, &VolumeHistory::id);
+        row.name = (history != histories.end() ? history->name : volume->name).value_or("");
     }
     return result;
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bill: each start costs the seconds until its end, and 60 at least, at the price of the instance's type; volumes
-// have GiB-hours from the launch to the termination, whether the instance runs or not.
+// have GiB-hours for as long as they exist, whether an instance runs or not: an instance's own disks from its launch to
+// its termination, the others from their creation to their deletion.
 #pragma once
 
 #include "launcher/usage/history.h"
+#include "launcher/usage/volume_history.h"
 
 #include <cstdint>
 #include <limits>
@@ -34,8 +36,9 @@ struct UsageRow {
 
 // `by`: "instance", "type", "day" (in UTC) or "tag:KEY"; what has no such tag is under "(none)". A start counts where
 // it is within `window`; time and volumes count for the part that is. Volumes have no type: by type they are under
-// "(volumes)". `now` is where volumes that exist end. Rows are sorted by key; instances by their launch.
+// "(volumes)"; by instance each volume is a row of its own. `now` is where volumes that exist end. Rows are sorted by
+// key; instances by their launch.
 [[nodiscard]] std::vector<UsageRow> add_up(const std::vector<History>& histories, const std::string& by, Window window,
-                                           Time now);
+                                           Time now, const std::vector<VolumeHistory>& volumes = {});
 
 } // namespace kiln::launcher

@@ -7,7 +7,6 @@
 #include "launcher/qemu_command.h"
 #include "launcher/tags.h"
 #include "launcher/usage/history.h"
-#include "launcher/volume_sizes.h"
 #include "tests/support/golden.h"
 #include "tests/unit/launcher/fixtures.h"
 
@@ -118,7 +117,8 @@ TEST(InstanceRecord, RefusesWhatItDoesNotKnow)
     newer["schema"] = 2;
     EXPECT_THROW(static_cast<void>(instance_from_json(newer)), Error);
     for (const auto& [key, value] : good.items()) {
-        if (key == "network" || key == "unsigned_image" || key == "instance_initiated_shutdown_behavior") {
+        if (key == "network" || key == "unsigned_image" || key == "volumes" || key == "key_name" ||
+            key == "instance_initiated_shutdown_behavior") {
             continue; // of before there was the field; the next test
         }
         Json wrong = good;
@@ -329,30 +329,6 @@ TEST(InstanceType, LessMemoryThanTheImageNeedsIsRefused)
     EXPECT_EQ(refusal({}, {.minimum_memory = gibibytes(64)}),
               "the AMI needs 64 GiB of memory, and no instance type has that; the largest is t3.xlarge with 16 GiB");
     EXPECT_THROW(static_cast<void>(choose_instance_type({}, {.instance_type = "m9.huge"})), Error);
-}
-
-TEST(VolumeSizes, GrowADiskAndNothingElse)
-{
-    const std::vector<bundle::BlockDeviceMapping> mappings{{.device = "/dev/vda", .size = gibibytes(2)},
-                                                           {.device = "/dev/vdb", .size = gibibytes(1)}};
-    EXPECT_EQ(volume_size(mappings[0], {{"/dev/vdb", gibibytes(8)}}), gibibytes(2));
-    EXPECT_EQ(volume_size(mappings[1], {{"/dev/vdb", gibibytes(8)}}), gibibytes(8));
-    const auto refusal = [&](const VolumeSizes& sizes) {
-        try {
-            require_volume_sizes(mappings, sizes);
-        } catch (const Error& error) {
-            EXPECT_EQ(error.kind(), ErrorKind::usage);
-            return std::string(error.what()) + "; " + error.hint();
-        }
-        return std::string("no refusal");
-    };
-    EXPECT_EQ(refusal({{"/dev/vda", gibibytes(2)}, {"/dev/vdb", gibibytes(3)}}), "no refusal");
-    EXPECT_EQ(refusal({{"/dev/vda", gibibytes(1)}}),
-              "the AMI's volume /dev/vda has 2 GiB, and 1 GiB is smaller; a volume can only grow");
-    EXPECT_EQ(refusal({{"/dev/vdz", gibibytes(9)}}),
-              "the AMI has no volume /dev/vdz; its volumes are /dev/vda, /dev/vdb");
-    EXPECT_THAT(refusal({{"/dev/vda", ByteSize(gibibytes(3).bytes() + 1)}}), testing::HasSubstr("multiple of 512"));
-    EXPECT_THAT(refusal({{"/dev/vda", gibibytes(65 * 1024)}}), testing::HasSubstr("at most"));
 }
 
 TEST(InstanceType, TheDataFileHasThem)

@@ -26,7 +26,7 @@ protected:
     Metadata()
     {
         source_.instance = small_instance(InstancePaths(paths_in("/home/kiln"), "i-0123456789abcdef0"));
-        source_.public_key = "ssh-ed25519 AAAA\n";
+        source_.public_keys = "ssh-ed25519 AAAA kiln-launch-key i-0123456789abcdef0\n";
     }
     MetadataAnswer get(const std::string& path, std::optional<std::string> token = {})
     {

@@ -20,7 +20,8 @@ MetadataSource source()
     source.instance = small_instance(InstancePaths(paths_in("/home/kiln"), "i-0123456789abcdef0"));
     source.instance.disks.push_back({"/dev/vdb", gibibytes(1), true, "/disk1", {}});
     source.instance.metadata.tags = true;
-    source.public_key = "ssh-ed25519 AAAA kiln-launch-key\n";
+    source.public_keys = "ssh-ed25519 AAAA kiln-launch-key i-0123456789abcdef0\n";
+    source.identity_signature = "c2lnbmVk";
     source.user_data = "#!/bin/sh\n";
     return source;
 }
@@ -72,9 +73,30 @@ TEST(MetadataTree, Lists)
     EXPECT_EQ(find_metadata(tree, "/latest/"), "dynamic/\nmeta-data/\nuser-data");
     EXPECT_EQ(find_metadata(tree, "/latest/meta-data/public-keys/"), "0=kiln-launch-key");
     EXPECT_EQ(find_metadata(tree, "/latest/meta-data/public-keys/0/"), "openssh-key");
-    EXPECT_EQ(find_metadata(tree, "/latest/meta-data/public-keys/0/openssh-key"), "ssh-ed25519 AAAA kiln-launch-key");
+    EXPECT_EQ(find_metadata(tree, "/latest/meta-data/public-keys/0/openssh-key"),
+              "ssh-ed25519 AAAA kiln-launch-key i-0123456789abcdef0");
     EXPECT_EQ(find_metadata(tree, "/2021-03-23/meta-data/block-device-mapping"), "ami\nebs1\nroot");
     EXPECT_EQ(find_metadata(tree, "/2009-04-04/meta-data/instance-id"), "i-0123456789abcdef0");
+}
+
+TEST(MetadataTree, AKeyPairComesFirstAndHasItsName)
+{
+    MetadataSource more = source();
+    more.public_keys = "ssh-rsa BBBB ops kiln-launch-key i-0123456789abcdef0\n" + more.public_keys;
+    const MetadataTree tree = metadata_tree(more);
+    EXPECT_EQ(find_metadata(tree, "/latest/meta-data/public-keys/"), "0=ops\n1=kiln-launch-key");
+    EXPECT_EQ(find_metadata(tree, "/latest/meta-data/public-keys/0/openssh-key"),
+              "ssh-rsa BBBB ops kiln-launch-key i-0123456789abcdef0");
+    EXPECT_EQ(find_metadata(tree, "/latest/meta-data/public-keys/1/"), "openssh-key");
+    more.public_keys = "ssh-rsa\n"; // no line of ours, and nothing to fall over
+    EXPECT_EQ(find_metadata(metadata_tree(more), "/latest/meta-data/public-keys/"), "0=");
+}
+
+TEST(MetadataTree, VolumesAreBlockDevicesToo)
+{
+    MetadataSource more = source();
+    more.instance.volumes.push_back({"/dev/sdf", gibibytes(1), true, "/disk", {}, "vol-0123456789abcdef0"});
+    EXPECT_EQ(find_metadata(metadata_tree(more), "/latest/meta-data/block-device-mapping/ebs2"), "sdf");
 }
 
 TEST(MetadataTree, HasNothingElse)
@@ -91,9 +113,11 @@ TEST(MetadataTree, SaysOnlyWhatIsAllowedAndThere)
 {
     MetadataSource less = source();
     less.user_data.reset();
+    less.identity_signature.reset();
     less.instance.metadata.tags = false;
     const MetadataTree tree = metadata_tree(less);
     EXPECT_FALSE(find_metadata(tree, "/latest/user-data"));
+    EXPECT_EQ(find_metadata(tree, "/latest/dynamic/instance-identity/"), "document");
     EXPECT_FALSE(find_metadata(tree, "/latest/meta-data/tags/"));
     less.instance.name.reset();
     EXPECT_EQ(metadata_tree(less).at("meta-data/local-hostname"), "i-0123456789abcdef0");
