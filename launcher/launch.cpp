@@ -76,6 +76,9 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     instance.termination_protection = request.termination_protection;
     instance.tags = request.tags;
     instance.client_token = request.client_token;
+    instance.network = request.network.mode;
+    instance.vpc_id = request.network.vpc_id;
+    instance.security_groups = request.network.groups;
     instance.launched = iso_now();
     for (const bundle::BlockDeviceMapping& mapping : image.manifest().block_devices) {
         InstanceDisk disk;
@@ -121,6 +124,17 @@ struct Launching {
     FileLock life;
 };
 
+void give_addresses(const Paths& paths, const fs::path& staging, const NetworkChoice& network,
+                    std::vector<Launching>& launching)
+{
+    const std::vector<std::string> addresses = take_addresses(paths, network, launching.size());
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+        Instance& instance = launching[i].instance;
+        instance.private_ip_address = addresses[i];
+        write_file_durably(staging / instance.id / "instance.json", to_json(instance).dump(2) + "\n", 0600);
+    }
+}
+
 // Everything of `count` new instances, in `staging`, and then, all checks made, in their places.
 std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage& image, const LaunchRequest& request,
                                std::size_t count, const std::stop_token& stop)
@@ -141,6 +155,7 @@ std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage
         require_free_name(paths, *request.name);
     }
     require_quota(paths, request.type.vcpus, request.type.memory, count);
+    give_addresses(paths, staging.path(), request.network, launching);
     for (const Launching& one : launching) {
         const InstancePaths files(paths, one.instance.id);
         make_run_folder(paths, files);
@@ -226,6 +241,7 @@ std::vector<Instance> launch(const Paths& paths, const registry::VerifiedImage& 
     }
     require_programs(image.manifest().boot_mode);
     require_program("ssh-keygen", "openssh-client");
+    require_network(request.network);
     require_volume_sizes(image.manifest().block_devices, request.volumes);
     if (request.user_data) {
         require_user_data(*request.user_data);

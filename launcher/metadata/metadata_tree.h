@@ -4,12 +4,14 @@
 #pragma once
 
 #include "launcher/instance.h"
+#include "launcher/vpc/vpc.h"
 
 #include <array>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kiln::launcher
 {
@@ -22,6 +24,8 @@ struct MetadataSource {
     Instance instance;
     std::string public_key; // of the launch, as authorized_keys has it
     std::optional<std::string> user_data;
+    std::optional<Vpc> vpc{};
+    std::vector<std::string> security_groups{}; // names
 };
 
 // Leaves by their path below a version: "meta-data/ami-id".
