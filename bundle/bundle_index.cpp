@@ -2,6 +2,7 @@
 #include "bundle/bundle_index.h"
 
 #include "bundle/object_reader.h"
+#include "bundle/test_result_type.h"
 #include "core/error.h"
 
 #include <fmt/format.h>
@@ -17,7 +18,7 @@ namespace
 
 constexpr std::int64_t largest_manifest = std::int64_t{16} << 20U;
 constexpr std::array attached_types{signature_artifact_type, sbom_artifact_type, provenance_artifact_type,
-                                    lock_artifact_type};
+                                    lock_artifact_type, test_result_artifact_type};
 
 Json entry_of(const Descriptor& manifest, std::string_view artifact_type, const Json& annotations)
 {

@@ -2,6 +2,7 @@
 // The same image makes the same bundle, byte for byte: members have no owner and the time 0.
 #include "bundle/bundle_file.h"
 #include "bundle/bundle_index.h"
+#include "bundle/test_result_type.h"
 #include "core/archive_io.h"
 #include "core/error.h"
 #include "core/file_descriptor.h"
@@ -22,7 +23,7 @@ namespace
 {
 
 constexpr std::array attached_types{signature_artifact_type, sbom_artifact_type, provenance_artifact_type,
-                                    lock_artifact_type};
+                                    lock_artifact_type, test_result_artifact_type};
 
 Descriptor descriptor_of(const Digest& digest, std::string_view media_type, const std::string& bytes)
 {

@@ -86,6 +86,8 @@ void add_run(CLI::App& app, Context& context);
 void add_instance(CLI::App& app, Context& context);
 void add_instance_snapshot(CLI::App& instance, Context& context);
 void add_test(CLI::App& app, Context& context);
+void add_network(CLI::App& app, Context& context);
+void add_security_group(CLI::App& app, Context& context);
 void add_key(CLI::App& app, Context& context);
 void add_key_changes(CLI::App& key, Context& context);
 void add_supervise(CLI::App& app, Context& context);

@@ -6,6 +6,7 @@
 #include "core/files.h"
 #include "core/process.h"
 #include "core/timestamp.h"
+#include "launcher/vpc/vpc_link.h"
 
 #include <fmt/format.h>
 
@@ -102,6 +103,14 @@ Finding look_at_warm_appliance(const Context& context)
     }
 }
 
+Finding look_at_vpc()
+{
+    const auto reason = launcher::why_no_vpc();
+    return reason ? Finding{Verdict::warning, "networks (VPC)", *reason,
+                            "--network vpc is refused; --network user and none work"}
+                  : Finding{Verdict::ok, "networks (VPC)", "user namespaces, taps, nftables and dnsmasq work"};
+}
+
 Finding look_at_memory()
 {
     struct sysinfo info {
@@ -130,7 +139,7 @@ Finding look_at_space(const std::string& subject, const std::filesystem::path& f
 std::vector<Finding> examine(const Context& context)
 {
     std::vector<Finding> findings;
-    findings.reserve(programs.size() + 6);
+    findings.reserve(programs.size() + 7);
     for (const Program& program : programs) {
         findings.push_back(look_for(program));
     }
@@ -138,6 +147,7 @@ std::vector<Finding> examine(const Context& context)
     findings.push_back(look_at_kernel());
     findings.push_back(look_at_accelerator(context));
     findings.push_back(look_at_warm_appliance(context));
+    findings.push_back(look_at_vpc());
     findings.push_back(look_at_memory());
     findings.push_back(look_at_space("images and builds", context.paths.home));
     findings.push_back(look_at_space("unpacking packages", std::filesystem::temp_directory_path()));

@@ -112,13 +112,21 @@ std::string how_to_reach(const launcher::Instance& instance)
     if (instance.unsigned_image) {
         text += fmt::format("  UNSIGNED   {}\n", printable(*instance.unsigned_image, false));
     }
+    if (!instance.private_ip_address.empty()) {
+        text += fmt::format("  address    {} in {}\n", instance.private_ip_address, instance.vpc_id);
+    }
+    for (const std::string& group : instance.security_groups) {
+        text += fmt::format("  group      {}\n", group);
+    }
     for (const auto& [key, value] : instance.tags) {
         text += fmt::format("  tag        {}={}\n", key, value);
     }
     if (instance.state == InstanceState::running || instance.state == InstanceState::pending) {
         text += fmt::format("  command    kiln instance exec {} -- COMMAND\n", instance.id);
-        text +=
-            fmt::format("  ssh        ssh -i {} -p {} root@127.0.0.1\n", instance.ssh_key.native(), instance.ssh_port);
+        if (instance.ssh_port != 0) { // 0: no network, or the security groups don't let it in
+            text += fmt::format("  ssh        ssh -i {} -p {} root@127.0.0.1\n", instance.ssh_key.native(),
+                                instance.ssh_port);
+        }
     } else if (instance.state == InstanceState::stopped) {
         text += fmt::format("  start      kiln instance start {}\n", instance.id);
     }

@@ -6,6 +6,7 @@
 #include "core/process.h"
 #include "core/text.h"
 #include "launcher/access.h"
+#include "launcher/vpc/membership.h"
 
 #include <fmt/format.h>
 
@@ -66,6 +67,11 @@ void ssh(const Context& context, const std::string& reference, const std::string
     const Instance instance = running_instance(context, reference);
     if (user.empty() || user.find_first_of("@ \t\n") != std::string::npos || user.front() == '-') {
         throw Error(ErrorKind::usage, fmt::format("--user \"{}\" is no user", printable(user, false)));
+    }
+    if (instance.ssh_port == 0) {
+        launcher::require_forwardable(context.paths, instance, 22);
+        throw Error(ErrorKind::launch, fmt::format("ssh of {} is not forwarded", instance.id),
+                    fmt::format("`kiln instance exec {}` needs no network", instance.id));
     }
     std::vector<std::string> argv = ssh_argv(instance, user, command);
     if (context.json) { // for who wants to connect by other means

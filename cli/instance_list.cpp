@@ -44,7 +44,9 @@ void list(const Context& context, const ListOptions& options)
         rows.push_back(
             {instance.id, instance.name.value_or("-"), std::string(name_of(instance.state)), instance.type,
              instance.image_name + "@" + instance.image_version + (instance.unsigned_image ? " (UNSIGNED)" : ""),
-             instance.state == launcher::InstanceState::running ? std::to_string(instance.ssh_port) : "-"});
+             instance.state == launcher::InstanceState::running && instance.ssh_port != 0
+                 ? std::to_string(instance.ssh_port)
+                 : "-"});
     }
     const bool filtered = !options.filters.empty();
     print_result(context, json,

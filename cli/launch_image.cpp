@@ -66,6 +66,7 @@ std::vector<launcher::Instance> launch_image(const Context& context, const std::
                 *region, image, context.trust(), account.id,
                 {.unsigned_images = options.allow_unsigned ? registry::Unsigned::allow : registry::Unsigned::refuse,
                  .reading = reading_of(options.verify),
+                 .untested = options.untested ? registry::Untested::allow : registry::Untested::refuse,
                  .record = &record});
         } catch (const Error& error) {
             note_refusal(*region, image, account.id, "launch", error);
@@ -98,7 +99,8 @@ std::vector<launcher::Instance> launch_image(const Context& context, const std::
                              .termination_protection = options.termination_protection,
                              .tags = options.tags,
                              .count = options.count,
-                             .client_token = options.client_token},
+                             .client_token = options.client_token,
+                             .network = options.network},
                             context.stop);
 }
 

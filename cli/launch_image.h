@@ -26,12 +26,14 @@ struct LaunchOptions {
     std::optional<std::string> user_data{};
     launcher::MetadataOptions metadata{};
     bool allow_unsigned = false;
+    bool untested = false; // it is launched to be tested
     std::string verify = verify_changed;
     launcher::ShutdownBehavior shutdown_behavior = launcher::ShutdownBehavior::stop;
     bool termination_protection = false;
     launcher::Tags tags{};
     unsigned count = 1;
     std::optional<launcher::ClientToken> client_token{};
+    launcher::NetworkChoice network{};
 };
 
 // The option of that name, which both commands have.

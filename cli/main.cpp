@@ -68,6 +68,8 @@ int main(int argc, char** argv)
         add_test(app, context);
         add_usage(app, context);
         add_keypair(app, context);
+        add_network(app, context);
+        add_security_group(app, context);
         add_key(app, context);
         add_version(app, context);
         add_supervise(app, context);

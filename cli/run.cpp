@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln run AMI, and the hidden `kiln supervise ID` and `kiln network ID` that it starts.
+// kiln run AMI, and the hidden `kiln supervise ID` and `kiln serve-network ID` that it starts.
 #include "cli/context.h"
 #include "cli/instance_text.h"
 #include "cli/launch_image.h"
@@ -27,6 +27,8 @@ struct RunOptions {
     std::string user_data;
     std::string key;
     launcher::MetadataOptions metadata;
+    std::string network = "user";
+    std::vector<std::string> security_groups;
     std::string name;
     unsigned count = 1;
     std::string client_token;
@@ -82,6 +84,9 @@ std::string parameters_of(const Context& context, const RunOptions& options, con
     if (!options.key.empty()) {
         parameters["key"] = options.key;
     }
+    if (options.network != "user" || !options.security_groups.empty()) { // else as tokens of an older Kiln have it
+        parameters["network"] = {options.network, options.security_groups};
+    }
     return digest_of(canonical_json(parameters)).to_string();
 }
 
@@ -100,7 +105,8 @@ std::vector<launcher::Instance> launch_or_find(Context& context, const RunOption
                          .shutdown_behavior = parse_shutdown_behavior(options.shutdown_behavior),
                          .termination_protection = options.disable_api_termination,
                          .tags = launcher::parse_tags(options.tags),
-                         .count = options.count};
+                         .count = options.count,
+                         .network = launcher::resolve_network(context.paths, options.network, options.security_groups)};
     if (!options.client_token.empty()) {
         launch.client_token = {options.client_token, parameters_of(context, options, launch)};
         std::vector<launcher::Instance> before = launcher::find_launched(context.paths, *launch.client_token);
@@ -159,6 +165,15 @@ void add_run(CLI::App& app, Context& context)
         ->add_option("--user-data", options->user_data,
                      "Up to 16 KiB for the guest's cloud-init: a script, cloud-config, MIME multipart, or gzip of one")
         ->type_name("FILE");
+    command
+        ->add_option("--network", options->network, "user (NAT of its own), vpc or vpc:NETWORK (with others), or none")
+        ->capture_default_str()
+        ->type_name("NETWORK");
+    command
+        ->add_option("--security-group", options->security_groups,
+                     "A group of up to 5, by id or name; in a VPC `default` without it")
+        ->allow_extra_args(false)
+        ->type_name("GROUP");
     command->add_flag("--metadata-v1", options->metadata.v1,
                       "Answer requests for instance metadata that bring no token, too");
     command
@@ -203,7 +218,7 @@ void add_supervise(CLI::App& app, Context& context)
         command->callback([&context, id, work] { context.exit_status = work(context.paths, *id); });
     };
     add("supervise", "Run an instance's supervisor (started by `kiln run`)", launcher::supervise);
-    add("network", "Run an instance's network helper (started by its supervisor)", launcher::serve_network);
+    add("serve-network", "Run an instance's network helper (started by its supervisor)", launcher::serve_network);
 }
 
 } // namespace kiln::cli

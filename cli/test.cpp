@@ -5,15 +5,21 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
+#include "core/random.h"
 #include "core/text.h"
 #include "core/timestamp.h"
+#include "launcher/boot_times.h"
 #include "launcher/diagnosis.h"
+#include "launcher/github_annotations.h"
 #include "launcher/launch.h"
 #include "launcher/smoke_test.h"
+#include "registry/test_result.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 
 namespace kiln::cli
 {
@@ -24,8 +30,33 @@ struct TestOptions {
     std::string image;
     std::string type;
     std::string junit;
+    std::string artifacts;
+    bool github = false;
+    bool attest = false;
+    unsigned boot_timeout = 0; // seconds; 0: ready_timeout()
+    double boot_time = 0;      // seconds; 0: as before on this host
+    unsigned boot_tolerance = 50;
+    bool strict_boot_time = false;
     bool allow_unsigned = false;
     std::string verify = verify_changed;
+};
+
+// How long the boot took, against what was expected.
+struct BootTime {
+    double seconds = 0;
+    std::optional<double> expected;
+    bool slower = false;
+};
+
+struct Outcome {
+    std::vector<launcher::TestResult> results;
+    launcher::Diagnosis diagnosis; // where one failed
+    std::optional<BootTime> boot;  // where it booted
+
+    [[nodiscard]] std::size_t failed() const
+    {
+        return static_cast<std::size_t>(std::ranges::count(results, false, &launcher::TestResult::passed));
+    }
 };
 
 // Ends the instance when the test is over, failed or interrupted.
@@ -58,13 +89,15 @@ private:
 };
 
 // A guest that does not come up is a failed test, not a failure of Kiln.
-launcher::TestResult boot(const Context& context, const launcher::Instance& instance)
+launcher::TestResult boot(const Context& context, const launcher::Instance& instance, unsigned timeout)
 {
     launcher::TestResult result;
     result.name = "boots";
     const auto started = std::chrono::steady_clock::now();
     try {
-        launcher::wait_until_ready(context.paths, instance, ready_timeout(instance), context.stop);
+        launcher::wait_until_ready(context.paths, instance,
+                                   timeout != 0 ? std::chrono::seconds(timeout) : ready_timeout(instance),
+                                   context.stop);
         result.passed = true;
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::launch) {
@@ -101,50 +134,181 @@ std::string to_text(const std::vector<launcher::TestResult>& results)
     return text;
 }
 
+// Compares with what was given, else with the boots before, and remembers this one.
+BootTime judge_boot(const Context& context, const launcher::Instance& instance, double seconds,
+                    const TestOptions& options)
+{
+    launcher::BootTimes times(context.paths.cache / "boot-times.json");
+    const std::string kind = fmt::format("{} {} {}", instance.image_name, instance.type, name_of(instance.accelerator));
+    BootTime boot{.seconds = seconds,
+                  .expected = options.boot_time > 0 ? std::optional(options.boot_time) : times.expected(kind)};
+    boot.slower = boot.expected && launcher::is_slower(seconds, *boot.expected, options.boot_tolerance);
+    times.add(kind, seconds);
+    return boot;
+}
+
+std::string describe(const BootTime& boot, unsigned tolerance)
+{
+    return fmt::format("the boot took {:.1f} s; {:.1f} s are expected, and {} % more tolerated", boot.seconds,
+                       boot.expected.value_or(0), tolerance);
+}
+
+Outcome run_in(const Context& context, const launcher::Instance& instance, const std::vector<bundle::Test>& tests,
+               const TestOptions& options, Progress& progress)
+{
+    Outcome outcome;
+    progress.stage("boot");
+    outcome.results = {boot(context, instance, options.boot_timeout)};
+    if (outcome.results.front().passed) {
+        outcome.boot = judge_boot(context, instance, outcome.results.front().elapsed.count(), options);
+        if (outcome.boot->slower && options.strict_boot_time) {
+            outcome.results.push_back(
+                {.name = "boot time", .failure = describe(*outcome.boot, options.boot_tolerance)});
+        }
+        const auto more = launcher::run_tests(context.paths, instance, tests, progress, context.stop);
+        outcome.results.insert(outcome.results.end(), more.begin(), more.end());
+    }
+    if (outcome.failed() != 0) {
+        progress.stage("look for what failed in the guest");
+        outcome.diagnosis = launcher::diagnose(context.paths, instance, context.stop);
+        if (!options.artifacts.empty()) {
+            launcher::save_diagnosis(outcome.diagnosis, launcher::InstancePaths(context.paths, instance.id),
+                                     options.artifacts);
+        }
+    }
+    return outcome;
+}
+
+// Between its making and its end GitHub takes nothing that is printed for a command: a guest could give some.
+class QuietGithub
+{
+public:
+    explicit QuietGithub(bool used) : token_(used ? random_hex(32) : "")
+    {
+        if (used) {
+            fmt::print(stderr, "{}", launcher::github_stop_commands(token_));
+        }
+    }
+    QuietGithub(const QuietGithub&) = delete;
+    QuietGithub& operator=(const QuietGithub&) = delete;
+    ~QuietGithub()
+    {
+        if (!token_.empty()) {
+            static_cast<void>(std::fflush(stdout));
+            fmt::print(stderr, "{}", launcher::github_resume_commands(token_));
+        }
+    }
+
+private:
+    std::string token_;
+};
+
+void annotate(const Outcome& outcome, const std::string& title, unsigned tolerance)
+{
+    for (const launcher::TestResult& result : outcome.results) {
+        if (!result.passed) {
+            fmt::print(stderr, "{}",
+                       launcher::github_annotation(launcher::AnnotationLevel::error,
+                                                   fmt::format("{}: {}", title, result.name), result.failure));
+        }
+    }
+    if (outcome.boot && outcome.boot->slower) {
+        fmt::print(stderr, "{}",
+                   launcher::github_annotation(launcher::AnnotationLevel::warning, title + ": slower boot",
+                                               describe(*outcome.boot, tolerance)));
+    }
+}
+
+void attest(const Context& context, const registry::Region& region, const registry::Image& image,
+            const launcher::Instance& instance, const Outcome& outcome)
+{
+    registry::TestRun run{.finished = iso_now()};
+    for (const launcher::TestResult& result : outcome.results) {
+        (result.passed ? run.passed : run.failed).push_back(printable(result.name, false));
+    }
+    run.environment = {{"instance_type", instance.type}, {"accelerator", name_of(instance.accelerator)}};
+    if (outcome.boot) {
+        run.environment["boot_seconds"] = outcome.boot->seconds;
+    }
+    registry::attach_test_run(region, image, run, context.account_key());
+}
+
+void require_owner(const Context& context, const registry::Image& image)
+{
+    const std::string account = signing::ensure_account(context.paths).id;
+    if (account != image.owner) {
+        throw Error(ErrorKind::permission_denied,
+                    fmt::format("--attest is for the owner of {}, account {}, and this is {}", image.name, image.owner,
+                                account),
+                    "without --attest the tests run all the same");
+    }
+}
+
+void print_outcome(const Context& context, const registry::Image& image, const Outcome& outcome,
+                   const TestOptions& options)
+{
+    const bool slower = outcome.boot && outcome.boot->slower;
+    const std::string diagnosis = outcome.failed() != 0 ? outcome.diagnosis.text() : std::string();
+    Json boot;
+    if (outcome.boot) {
+        boot = {{"seconds", outcome.boot->seconds},
+                {"expected_seconds", outcome.boot->expected ? Json(*outcome.boot->expected) : Json()},
+                {"tolerance_percent", options.boot_tolerance},
+                {"slower", slower}};
+    }
+    print_result(context,
+                 {{"image_id", image.id},
+                  {"failed", outcome.failed()},
+                  {"tests", to_json(outcome.results)},
+                  {"boot", boot},
+                  {"attested", options.attest},
+                  {"guest_output", diagnosis.empty() ? Json() : Json(diagnosis)}},
+                 to_text(outcome.results) +
+                     (slower ? "slow  " + describe(*outcome.boot, options.boot_tolerance) + "\n" : "") + diagnosis +
+                     fmt::format("{} {}: {} passed, {} failed\n", image.id, image.name,
+                                 outcome.results.size() - outcome.failed(), outcome.failed()));
+}
+
 void test(Context& context, const TestOptions& options)
 {
     Progress progress;
     const auto region = context.open_region();
     const auto image = region->resolve(options.image, context.trust());
+    if (options.attest) {
+        require_owner(context, image);
+    }
     const std::vector<bundle::Test> tests = region->load_manifest(image).tests;
     TestInstance instance(context.paths,
                           launch_image(context, image.id,
                                        {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
                                         .keep_volumes = false,
                                         .allow_unsigned = options.allow_unsigned,
+                                        .untested = true,
                                         .verify = options.verify},
                                        progress)
                               .at(0));
-    progress.stage("boot");
-    std::vector<launcher::TestResult> results = {boot(context, instance.get())};
-    if (results.front().passed) {
-        const auto more = launcher::run_tests(context.paths, instance.get(), tests, progress, context.stop);
-        results.insert(results.end(), more.begin(), more.end());
+    const std::string title = fmt::format("{}@{}", image.name, image.version.to_string());
+    Outcome outcome;
+    {
+        const QuietGithub quiet(options.github);
+        outcome = run_in(context, instance.get(), tests, options, progress);
+        progress.stage("terminate");
+        instance.terminate();
+        progress.finish();
+        if (!options.junit.empty()) {
+            write_file_durably(options.junit,
+                               launcher::junit_xml(title, outcome.results, iso_now(),
+                                                   outcome.failed() != 0 ? outcome.diagnosis.text() : ""));
+        }
+        if (options.attest) {
+            attest(context, *region, image, instance.get(), outcome);
+        }
+        print_outcome(context, image, outcome, options);
     }
-    const auto failed = std::ranges::count(results, false, &launcher::TestResult::passed);
-    std::string diagnosis;
-    if (failed != 0) {
-        progress.stage("look for what failed in the guest");
-        diagnosis = launcher::diagnose(context.paths, instance.get(), context.stop);
+    if (options.github) {
+        annotate(outcome, title, options.boot_tolerance);
     }
-    progress.stage("terminate");
-    instance.terminate();
-    progress.finish();
-
-    if (!options.junit.empty()) {
-        write_file_durably(options.junit,
-                           launcher::junit_xml(fmt::format("{}@{}", image.name, image.version.to_string()), results,
-                                               iso_now(), diagnosis));
-    }
-    print_result(context,
-                 {{"image_id", image.id},
-                  {"failed", failed},
-                  {"tests", to_json(results)},
-                  {"guest_output", diagnosis.empty() ? Json() : Json(diagnosis)}},
-                 to_text(results) + diagnosis +
-                     fmt::format("{} {}: {} passed, {} failed\n", image.id, image.name,
-                                 results.size() - static_cast<std::size_t>(failed), failed));
-    if (failed != 0) {
+    if (outcome.failed() != 0) {
         context.exit_status = exit_code(ErrorKind::test_failed);
     }
 }
@@ -161,6 +325,31 @@ void add_test(CLI::App& app, Context& context)
     add_allow_unsigned(*command, options->allow_unsigned);
     add_verify_option(*command, options->verify);
     command->add_option("--junit", options->junit, "Write the results as JUnit XML to this file")->type_name("FILE");
+    command
+        ->add_option("--artifacts", options->artifacts,
+                     "When a test fails, put console, screen, failed units and journal there")
+        ->type_name("FOLDER");
+    const char* actions = std::getenv("GITHUB_ACTIONS");
+    options->github = actions != nullptr && std::string_view(actions) == "true";
+    command->add_flag("--github,!--no-github", options->github,
+                      "Annotate failures for GitHub (default: where GITHUB_ACTIONS is true)");
+    command->add_flag("--attest", options->attest,
+                      "Sign the result and attach it to the AMI; for its owner (docs/trust.md)");
+    command
+        ->add_option("--boot-timeout", options->boot_timeout,
+                     "How long the boot may take (default: 120, 600 without KVM)")
+        ->check(CLI::Range(1, 86400))
+        ->type_name("SECONDS");
+    command
+        ->add_option("--boot-time", options->boot_time,
+                     "How long the boot should take (default: the median of those before on this host)")
+        ->check(CLI::PositiveNumber)
+        ->type_name("SECONDS");
+    command->add_option("--boot-tolerance", options->boot_tolerance, "How much slower is not noted")
+        ->check(CLI::Range(0, 1000))
+        ->capture_default_str()
+        ->type_name("PERCENT");
+    command->add_flag("--strict-boot-time", options->strict_boot_time, "A slower boot is a failed test, not a warning");
     on_run_in_region(*command, context, [&context, options] { test(context, *options); });
 }
 

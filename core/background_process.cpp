@@ -69,6 +69,13 @@ bool BackgroundProcess::running()
     return pid_ > 0;
 }
 
+void BackgroundProcess::signal(int number) const
+{
+    if (pid_ > 0) {
+        ::kill(pid_, number);
+    }
+}
+
 void BackgroundProcess::stop()
 {
     if (!running()) {

@@ -23,6 +23,7 @@ public:
 
     // False once it has ended.
     [[nodiscard]] bool running();
+    void signal(int number) const; // no effect once `running` said that it has ended
     // SIGTERM, and waits until it has ended, 10 s at most before SIGKILL.
     void stop();
 

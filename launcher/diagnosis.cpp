@@ -4,9 +4,12 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/text.h"
+#include "launcher/access.h"
 #include "launcher/guest.h"
 
 #include <fmt/format.h>
+
+#include <vector>
 
 namespace kiln::launcher
 {
@@ -16,19 +19,34 @@ namespace
 constexpr std::chrono::seconds answer_limit{20};
 constexpr std::size_t console_lines = 40;
 constexpr std::size_t most_units = 40;
+constexpr std::size_t journal_lines = 100;
+constexpr std::size_t whole_console = 1'000'000;
 
-std::string failed_units(const Paths& paths, const Instance& instance, const std::stop_token& stop)
+// What a program of the guest prints, or why that can't be had.
+std::string ask(const Paths& paths, const Instance& instance, const std::vector<std::string>& argv, std::size_t lines,
+                const std::stop_token& stop)
 {
     try {
-        const ExecResult result = exec(
-            paths, instance, {"systemctl", "--failed", "--no-legend", "--plain", "--no-pager"}, {}, answer_limit, stop);
-        const std::string units = printable(tail_lines(result.output, most_units));
-        return units.empty() ? "none\n" : units + (units.ends_with('\n') ? "" : "\n");
+        const ExecResult result = exec(paths, instance, argv, {}, answer_limit, stop);
+        std::string text = printable(tail_lines(result.output, lines));
+        return text.empty() ? "none\n" : text + (text.ends_with('\n') ? "" : "\n");
     } catch (const Error& error) {
         if (error.kind() == ErrorKind::interrupted) {
             throw;
         }
         return fmt::format("unknown: {}\n", printable(error.what(), false));
+    }
+}
+
+std::string picture(const Paths& paths, const Instance& instance, const std::stop_token& stop)
+{
+    try {
+        return screenshot(paths, instance, stop);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) {
+            throw;
+        }
+        return {};
     }
 }
 
@@ -43,11 +61,38 @@ std::string console_tail(const InstancePaths& files, std::size_t lines)
     }
 }
 
-std::string diagnose(const Paths& paths, const Instance& instance, const std::stop_token& stop)
+std::string Diagnosis::text() const
 {
-    const InstancePaths files(paths, instance.id);
-    return fmt::format("failed units:\n{}console, its last lines:\n{}\n", failed_units(paths, instance, stop),
-                       console_tail(files, console_lines));
+    return fmt::format("failed units:\n{}journal, its last warnings:\n{}console, its last lines:\n{}\n", failed_units,
+                       journal, console);
+}
+
+Diagnosis diagnose(const Paths& paths, const Instance& instance, const std::stop_token& stop)
+{
+    Diagnosis diagnosis;
+    diagnosis.screen = picture(paths, instance, stop);
+    diagnosis.failed_units =
+        ask(paths, instance, {"systemctl", "--failed", "--no-legend", "--plain", "--no-pager"}, most_units, stop);
+    // Who can't tell the one can't tell the other, and each takes its time to say so.
+    diagnosis.journal = diagnosis.failed_units.starts_with("unknown: ")
+                            ? diagnosis.failed_units
+                            : ask(paths, instance,
+                                  {"journalctl", "--boot", "--priority=warning", "--no-pager",
+                                   "--output=short-monotonic", fmt::format("--lines={}", journal_lines)},
+                                  journal_lines, stop);
+    diagnosis.console = console_tail(InstancePaths(paths, instance.id), console_lines);
+    return diagnosis;
+}
+
+void save_diagnosis(const Diagnosis& diagnosis, const InstancePaths& files, const std::filesystem::path& folder)
+{
+    make_directories(folder);
+    write_file_durably(folder / "failed-units.txt", diagnosis.failed_units);
+    write_file_durably(folder / "journal.txt", diagnosis.journal);
+    write_file_durably(folder / "console.log", console_tail(files, whole_console));
+    if (!diagnosis.screen.empty()) {
+        write_file_durably(folder / "screen.png", diagnosis.screen);
+    }
 }
 
 } // namespace kiln::launcher

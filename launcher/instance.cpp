@@ -3,6 +3,7 @@
 #include "launcher/instance.h"
 
 #include "core/error.h"
+#include "core/random.h"
 #include "launcher/instance_type.h"
 
 #include <fmt/format.h>
@@ -67,6 +68,33 @@ MetadataOptions metadata_from_json(const Json& json)
     return options;
 }
 
+Json text_or_null(const std::string& text)
+{
+    return text.empty() ? Json() : Json(text);
+}
+
+std::string text_or_empty(const Json& json, std::string_view key)
+{
+    const Json& value = member(json, key, what);
+    return value.is_null() ? std::string() : value.get<std::string>();
+}
+
+// What instances have since there are VPCs and security groups; one of before has none of it.
+void add_vpc(Instance& instance, const Json& json)
+{
+    if (!json.contains("security_groups")) {
+        return;
+    }
+    instance.vpc_id = text_or_empty(json, "vpc_id");
+    instance.private_ip_address = text_or_empty(json, "private_ip_address");
+    instance.security_groups = member(json, "security_groups", what).get<std::vector<std::string>>();
+    const auto is_group = [](const std::string& id) { return is_resource_id("sg-", id); };
+    if ((!instance.vpc_id.empty() && !is_resource_id("vpc-", instance.vpc_id)) ||
+        !std::ranges::all_of(instance.security_groups, is_group)) {
+        throw Error(ErrorKind::io, fmt::format("{} has a malformed \"vpc_id\" or \"security_groups\"", what));
+    }
+}
+
 // What instances have since there is a metadata service; one of before has none of it.
 void add_identity(Instance& instance, const Json& json)
 {
@@ -75,9 +103,11 @@ void add_identity(Instance& instance, const Json& json)
         return;
     }
     instance.network = string_member(json, "network", what);
-    if (instance.network != "user" && instance.network != "qemu") {
+    if (instance.network != "user" && instance.network != "qemu" && instance.network != "vpc" &&
+        instance.network != "none") {
         throw Error(ErrorKind::io, fmt::format("{}: \"network\" is no kind of network", what));
     }
+    add_vpc(instance, json);
     if (const Json& account = member(json, "account_id", what); !account.is_null()) {
         instance.account_id = account.get<std::string>();
     }
@@ -100,17 +130,6 @@ std::uint16_t port_member(const Json& json, std::string_view key)
         throw Error(ErrorKind::io, fmt::format("{}: \"{}\" is no port", what, key));
     }
     return static_cast<std::uint16_t>(port);
-}
-
-Json text_or_null(const std::string& text)
-{
-    return text.empty() ? Json() : Json(text);
-}
-
-std::string text_or_empty(const Json& json, std::string_view key)
-{
-    const Json& value = member(json, key, what);
-    return value.is_null() ? std::string() : value.get<std::string>();
 }
 
 // What instances have since they can be stopped and started; one of before has none of it.
@@ -198,6 +217,9 @@ Json to_json(const Instance& instance)
             {"user_data", instance.user_data},
             {"account_id", instance.account_id.empty() ? Json() : Json(instance.account_id)},
             {"network", instance.network},
+            {"vpc_id", text_or_null(instance.vpc_id)},
+            {"private_ip_address", text_or_null(instance.private_ip_address)},
+            {"security_groups", instance.security_groups},
             {"metadata_options", to_json(instance.metadata)},
             {"launched", instance.launched},
             {"price_per_hour", price_text(instance.price)},

@@ -86,7 +86,10 @@ struct Instance {
     std::filesystem::path ssh_key;       // secret key of this launch; its public half is in the guest
     std::string key_name{};              // of the key pair whose public key is in the guest too; empty: none
     std::string account_id;              // of the caller who launched it; empty: launched by an older Kiln
-    std::string network = "user";        // libslirp in a helper; "qemu": in QEMU itself, as an older Kiln had it
+    std::string network = "user";   // libslirp in a helper; "vpc"; "none"; "qemu": in QEMU itself, as an older Kiln did
+    std::string vpc_id;             // of network "vpc"; empty: none
+    std::string private_ip_address; // its own in the VPC, for its life; empty: none
+    std::vector<std::string> security_groups; // ids; of network "user" none means that all may be forwarded
     MetadataOptions metadata;
     std::string launched; // ISO 8601
     std::string started;  // the same, of the last start; empty before the first

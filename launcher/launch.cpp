@@ -81,6 +81,9 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     instance.termination_protection = request.termination_protection;
     instance.tags = request.tags;
     instance.client_token = request.client_token;
+    instance.network = request.network.mode;
+    instance.vpc_id = request.network.vpc_id;
+    instance.security_groups = request.network.groups;
     instance.launched = iso_now();
     return instance;
 }
@@ -127,6 +130,17 @@ struct Launching {
     std::unique_ptr<LaunchVolumes> volumes;
 };
 
+void give_addresses(const Paths& paths, const fs::path& staging, const NetworkChoice& network,
+                    std::vector<Launching>& launching)
+{
+    const std::vector<std::string> addresses = take_addresses(paths, network, launching.size());
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+        Instance& instance = launching[i].instance;
+        instance.private_ip_address = addresses[i];
+        write_file_durably(staging / instance.id / "instance.json", to_json(instance).dump(2) + "\n", 0600);
+    }
+}
+
 // Everything of `count` new instances, in `staging`, and then, all checks made, in their places.
 std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage& image, const LaunchRequest& request,
                                std::size_t count, const std::stop_token& stop)
@@ -158,6 +172,7 @@ std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage
         require_free_name(paths, *request.name);
     }
     require_quota(paths, request.type.vcpus, request.type.memory, count);
+    give_addresses(paths, staging.path(), request.network, launching);
     for (const Launching& one : launching) {
         const InstancePaths files(paths, one.instance.id);
         make_run_folder(paths, files);
@@ -244,6 +259,7 @@ std::vector<Instance> launch(const Paths& paths, const registry::VerifiedImage& 
     }
     require_programs(image.manifest().boot_mode);
     require_program("ssh-keygen", "openssh-client");
+    require_network(request.network);
     require_volume_requests(image.manifest().block_devices, request.volumes);
     if (request.count > 1 &&
         std::ranges::any_of(request.volumes, [](const auto& one) { return one.second.volume.has_value(); })) {

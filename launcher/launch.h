@@ -8,6 +8,7 @@
 #include "launcher/instance_type.h"
 #include "launcher/keys/key_pair.h"
 #include "launcher/storage/volume_request.h"
+#include "launcher/vpc/membership.h"
 #include "registry/verified_image.h"
 #include "signing/keys.h"
 
@@ -35,6 +36,7 @@ struct LaunchRequest {
     Tags tags;
     unsigned count = 1; // 1 to most_instances
     std::optional<ClientToken> client_token;
+    NetworkChoice network;
 };
 
 inline constexpr unsigned most_instances = 100; // of one launch
@@ -67,7 +69,7 @@ void terminate(const Paths& paths, const Instance& instance, std::chrono::second
 // socket and returns when QEMU has ended.
 int supervise(const Paths& paths, const std::string& id);
 
-// What `kiln network ID` runs, the network helper: returns when the instance's QEMU has ended.
+// What `kiln serve-network ID` runs, the network helper: returns when the instance's QEMU has ended.
 int serve_network(const Paths& paths, const std::string& id);
 
 } // namespace kiln::launcher

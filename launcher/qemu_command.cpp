@@ -154,10 +154,6 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
         "rng-random,id=rng,filename=/dev/urandom",
         "-device",
         "virtio-rng-pci,rng=rng",
-        "-netdev",
-        network_socket(paths).dump(),
-        "-device",
-        fmt::format("virtio-net-pci,netdev=net,mac={},romfile=", mac_address(instance.id)),
         "-smbios",
         fmt::format("type=1,manufacturer=Kiln,product={0},uuid={1},serial={1}", instance.type,
                     system_uuid(instance.id)),
@@ -167,6 +163,10 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
                     option_value(instance.key_name.empty() ? instance.ssh_key.native() + ".pub"
                                                            : paths.authorized_keys.native())),
     };
+    if (instance.network != "none") {
+        argv.insert(argv.end(), {"-netdev", network_socket(paths).dump(), "-device",
+                                 fmt::format("virtio-net-pci,netdev=net,mac={},romfile=", mac_address(instance.id))});
+    }
     if (instance.boot_mode == "uefi") {
         argv.insert(argv.end(), {"-blockdev", raw_node("firmware-code", firmware_code, true).dump(), "-blockdev",
                                  raw_node("firmware-variables", paths.firmware_variables, false).dump()});

@@ -50,7 +50,8 @@ void WatchedProcess::signal(int number) const noexcept
     ::syscall(SYS_pidfd_send_signal, fd_.get(), number, nullptr, 0);
 }
 
-pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log, std::optional<mode_t> mask)
+pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log, std::optional<mode_t> mask,
+                     const std::optional<Confinement>& confinement)
 {
     const auto program = find_program(argv.at(0));
     if (!program) {
@@ -84,6 +85,11 @@ pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
     ::close_range(3, ~0U, 0);
+    if (confinement && !confine_this_process(*confinement)) {
+        constexpr std::string_view words = "kiln: the process could not be confined\n";
+        [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, words.data(), words.size());
+        ::_exit(126);
+    }
     ::execv(program->c_str(), arguments.data());
     ::_exit(127);
 }

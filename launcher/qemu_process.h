@@ -3,6 +3,7 @@
 #pragma once
 
 #include "core/file_descriptor.h"
+#include "launcher/confinement.h"
 #include "launcher/instance.h"
 
 #include <chrono>
@@ -32,10 +33,10 @@ private:
 };
 
 // Starts argv in a session of its own, without the death signal that core/process sets, with its
-// output appended to `log`; `mask` becomes its umask. Returns its pid; a child of ours until we end. Throws
-// Error{missing_tool, launch}.
+// output appended to `log`; `mask` becomes its umask. Returns its pid; a child of ours until we end. Confined, it ends
+// with 126 when that is refused. Throws Error{missing_tool, launch}.
 pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log,
-                     std::optional<mode_t> mask = {});
+                     std::optional<mode_t> mask = {}, const std::optional<Confinement>& confinement = {});
 
 // A TCP port of 127.0.0.1 that was free a moment ago.
 [[nodiscard]] std::uint16_t find_free_port();

@@ -13,6 +13,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <span>
 #include <thread>
 
 namespace kiln::launcher
@@ -22,6 +27,8 @@ namespace
 
 using std::chrono::seconds;
 using std::chrono::steady_clock;
+
+constexpr std::size_t most_at_once = 16;
 
 std::string trimmed(std::string_view text)
 {
@@ -99,28 +106,81 @@ std::string check(const Paths& paths, const Instance& instance, const bundle::Te
     return fmt::format("this Kiln has no test of the kind \"{}\"", test.kind);
 }
 
+// Changes nothing in the guest that another test could see.
+bool only_looks(const bundle::Test& test)
+{
+    return test.kind == "console" || test.kind == "port" || test.kind == "http";
+}
+
+std::string title_of(std::span<const bundle::Test> tests)
+{
+    std::string title = "test: " + printable(tests.front().name, false);
+    for (const bundle::Test& test : tests.subspan(1)) {
+        title += ", " + printable(test.name, false);
+    }
+    return title;
+}
+
+// They wait rather than work, so one thread each, whatever the processors. Throws what the first one threw.
+void at_once(std::size_t count, const std::function<void(std::size_t)>& work)
+{
+    std::mutex mutex;
+    std::exception_ptr failure;
+    const auto guarded = [&](std::size_t i) {
+        try {
+            work(i);
+        } catch (...) {
+            const std::lock_guard lock(mutex);
+            failure = failure ? failure : std::current_exception();
+        }
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 1; i < count; ++i) {
+            threads.emplace_back(guarded, i);
+        }
+        guarded(0);
+    }
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
+// Throws only Error{interrupted}.
+TestResult run_test(const Paths& paths, const Instance& instance, const bundle::Test& test, const std::stop_token& stop)
+{
+    TestResult result;
+    result.name = test.name;
+    const auto started = steady_clock::now();
+    try {
+        result.failure = check(paths, instance, test, stop);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) {
+            throw;
+        }
+        result.failure = error.what();
+    }
+    result.passed = result.failure.empty();
+    result.elapsed = steady_clock::now() - started;
+    return result;
+}
+
 } // namespace
 
 std::vector<TestResult> run_tests(const Paths& paths, const Instance& instance, const std::vector<bundle::Test>& tests,
                                   Progress& progress, const std::stop_token& stop)
 {
-    std::vector<TestResult> results;
-    for (const bundle::Test& test : tests) {
-        progress.stage(fmt::format("test: {}", printable(test.name, false)));
-        TestResult result;
-        result.name = test.name;
-        const auto started = steady_clock::now();
-        try {
-            result.failure = check(paths, instance, test, stop);
-        } catch (const Error& error) {
-            if (error.kind() == ErrorKind::interrupted) {
-                throw;
-            }
-            result.failure = error.what();
+    std::vector<TestResult> results(tests.size());
+    for (std::size_t first = 0; first < tests.size();) {
+        std::size_t last = first + 1;
+        while (only_looks(tests[first]) && last < tests.size() && last - first < most_at_once &&
+               only_looks(tests[last])) {
+            ++last;
         }
-        result.passed = result.failure.empty();
-        result.elapsed = steady_clock::now() - started;
-        results.push_back(std::move(result));
+        const std::span<const bundle::Test> some(tests.data() + first, last - first);
+        progress.stage(title_of(some));
+        at_once(some.size(), [&](std::size_t i) { results[first + i] = run_test(paths, instance, some[i], stop); });
+        first = last;
     }
     return results;
 }

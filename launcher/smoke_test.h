@@ -23,7 +23,9 @@ struct TestResult {
     std::chrono::duration<double> elapsed{0};
 };
 
-// Runs the tests in order; a failed one does not stop the rest.
+// Runs the tests; a failed one does not stop the rest. Those of kind `run` may build on one another and run one after
+// the other; console, port and http only look, and such as are beside one another run at once. The results keep the
+// order.
 [[nodiscard]] std::vector<TestResult> run_tests(const Paths& paths, const Instance& instance,
                                                 const std::vector<bundle::Test>& tests, Progress& progress,
                                                 const std::stop_token& stop);

@@ -7,6 +7,8 @@
 #include "core/random.h"
 #include "core/text.h"
 #include "core/timestamp.h"
+#include "launcher/cgroup.h"
+#include "launcher/confinement.h"
 #include "launcher/launch.h"
 #include "launcher/life/last_seen.h"
 #include "launcher/life/life.h"
@@ -15,6 +17,7 @@
 #include "launcher/life/start.h"
 #include "launcher/qemu_command.h"
 #include "launcher/storage/volume_store.h"
+#include "launcher/vpc/membership.h"
 
 #include <fmt/format.h>
 
@@ -72,8 +75,8 @@ bool is_our_user(int connection)
 } // namespace
 
 Supervisor::Supervisor(const Paths& paths, const std::string& id)
-    : home_(paths), paths_(paths, id), instance_(with_volumes(paths, load_record(paths_))), network_(instance_, paths_),
-      agent_(paths_.agent_socket)
+    : home_(paths), paths_(paths, id), instance_(with_volumes(paths, load_record(paths_))),
+      network_(instance_, paths_, helper_confinement(home_, instance_.network == "vpc")), agent_(paths_.agent_socket)
 {
 }
 
@@ -133,6 +136,7 @@ void Supervisor::serve()
         std::this_thread::sleep_for(milliseconds(20));
     }
     network_.finish(seconds(2)); // it watches QEMU too
+    remove_cgroup(instance_.id);
     record_end();
 }
 
@@ -153,10 +157,17 @@ void Supervisor::launch_qemu()
     std::filesystem::remove(qemu_log(paths_)); // its last words were about another start
     require_sound_volumes(home_, instance_);
     static_cast<void>(network_.start());
-    qemu_.emplace(start_detached(qemu_argv(instance_, paths_), qemu_log(paths_), socket_mask));
+    Confinement confinement = confinement_of(home_);
+    const CgroupAttempt cgroup = make_cgroup(instance_.id, {.memory = instance_.memory, .vcpus = instance_.vcpus});
+    confinement.cgroup = cgroup.folder;
+    qemu_.emplace(start_detached(qemu_argv(instance_, paths_), qemu_log(paths_), socket_mask, confinement));
+    confined_ = {{"capabilities", confinement.kept.empty() ? Json("none") : Json(confinement.kept)},
+                 {"cgroup", cgroup.folder.empty() ? Json() : Json(cgroup.folder.native())},
+                 {"cgroup_reason", cgroup.reason.empty() ? Json() : Json(cgroup.reason)}};
     try {
         qmp_ = connect_qmp(paths_, *qemu_);
         power_.emplace(*qmp_, agent_, *qemu_);
+        network_.await_network();
         add_ssh_forward();
         add_forwards();
     } catch (const Error&) {
@@ -180,7 +191,10 @@ void Supervisor::record_start()
     });
     instance_ = with_volumes(home_, std::move(started));
     Json detail = bill_of(instance_);
-    detail.update({{"pid", qemu_->pid()}, {"ssh_port", instance_.ssh_port}, {"host_boot_id", instance_.boot_id}});
+    detail.update({{"pid", qemu_->pid()},
+                   {"ssh_port", instance_.ssh_port},
+                   {"host_boot_id", instance_.boot_id},
+                   {"confined", confined_}});
     append_event(paths_, "running", detail);
 }
 
@@ -199,8 +213,9 @@ void Supervisor::restore_network(bool (NetworkProcess::*begin)())
     try {
         if ((network_.*begin)()) {
             append_event(paths_, "network-restarted", Json::object());
+            const std::lock_guard lock(forwarding_);
             add_ssh_forward();
-            update_record(paths_, [this](Instance& now) { now.ssh_port = instance_.ssh_port; });
+            keep_ssh_port();
             add_forwards();
         }
     } catch (const Error& error) { // the guest runs on; the helper is looked after again
@@ -211,6 +226,10 @@ void Supervisor::restore_network(bool (NetworkProcess::*begin)())
 // On the port of before where that is free.
 void Supervisor::add_ssh_forward()
 {
+    if (!may_forward(home_, instance_, ssh)) { // its network or its security groups
+        instance_.ssh_port = 0;
+        return;
+    }
     try {
         instance_.ssh_port = network_.add_forward(ssh, instance_.ssh_port);
     } catch (const Error&) { // another program has it by now
@@ -218,11 +237,17 @@ void Supervisor::add_ssh_forward()
     }
 }
 
+void Supervisor::keep_ssh_port()
+{
+    update_record(paths_, [this](Instance& now) { now.ssh_port = instance_.ssh_port; });
+}
+
 // The user's. One whose port another program has by now stays on the record, for the next start.
 void Supervisor::add_forwards()
 {
     for (const Forward& forward : load_record(paths_).forwards) {
         try {
+            require_forwardable(home_, instance_, forward.guest_port);
             static_cast<void>(network_.add_forward(forward.guest_port, forward.host_port));
         } catch (const Error& error) {
             append_event(paths_, "forward-failed", {{"host_port", forward.host_port}, {"reason", error.what()}});

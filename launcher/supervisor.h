@@ -46,6 +46,7 @@ private:
     // `begin` tells whether the helper is a new one, which has no forwards yet.
     void restore_network(bool (NetworkProcess::*begin)());
     void add_ssh_forward();
+    void keep_ssh_port();
     void add_forwards();
     bool thaw_left_over();
 
@@ -68,6 +69,7 @@ private:
     [[nodiscard]] Json screenshot();
     [[nodiscard]] Json add_port(std::uint16_t guest_port, std::uint16_t host_port);
     [[nodiscard]] Json remove_port(std::uint16_t host_port);
+    [[nodiscard]] Json apply_security_groups();
     // storage/volume_requests.cpp
     [[nodiscard]] Json change_volume(const Json& request, const std::function<bool()>& cancelled);
 
@@ -81,9 +83,11 @@ private:
     std::optional<Power> power_;
     std::atomic<bool> shutting_down_ = false;
     bool to_be_terminated_ = false;
+    Json confined_; // how QEMU was, for the event; null: it was adopted
     std::mutex copying_;
     std::mutex taking_screenshot_;
     std::timed_mutex changing_volumes_;
+    std::mutex forwarding_; // ssh_port, and what is forwarded
     std::atomic<int> serving_ = 0;
 };
 

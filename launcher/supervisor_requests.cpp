@@ -6,6 +6,7 @@
 #include "launcher/control.h"
 #include "launcher/disk_copy.h"
 #include "launcher/supervisor.h"
+#include "launcher/vpc/membership.h"
 #include "signing/base64.h"
 
 #include <fmt/format.h>
@@ -23,6 +24,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::string_view what = "the request";
+constexpr std::uint16_t ssh_port = 22;
 
 std::uint16_t port_of(const Json& request, std::string_view key, std::int64_t lowest = 1)
 {
@@ -48,7 +50,9 @@ void Supervisor::answer_one(FileDescriptor fd)
     try {
         const Json request = client.receive(in(seconds(10)));
         if (string_member(request, "request", "the request") == "forward") {
-            forward = network_.add_forward(port_of(request, "port"));
+            const std::uint16_t guest_port = port_of(request, "port");
+            require_forwardable(home_, instance_, guest_port);
+            forward = network_.add_forward(guest_port);
             answer = result_answer({{"port", *forward}});
         } else {
             answer = result_answer(carry_out(request, client));
@@ -118,6 +122,9 @@ Json Supervisor::carry_out(const Json& request, const JsonSocket& client)
     if (name == "remove-port") {
         return remove_port(port_of(request, "host_port"));
     }
+    if (name == "apply-security-groups") {
+        return apply_security_groups();
+    }
     if (name == "connection-states") {
         return {{"states", network_.connection_states(port_of(request, "host_port"), port_of(request, "guest_port"))}};
     }
@@ -165,6 +172,7 @@ Json Supervisor::screenshot()
 
 Json Supervisor::add_port(std::uint16_t guest_port, std::uint16_t host_port)
 {
+    require_forwardable(home_, instance_, guest_port);
     const Forward forward{.host_port = network_.add_forward(guest_port, host_port), .guest_port = guest_port};
     update_record(paths_, [&](Instance& now) { now.forwards.push_back(forward); });
     return {{"host_port", forward.host_port}};
@@ -175,6 +183,33 @@ Json Supervisor::remove_port(std::uint16_t host_port)
     try {
         network_.remove_forward(host_port);
     } catch (const Error&) { // it could not be added at this start
+    }
+    return Json::object();
+}
+
+// What is forwarded and may not be any more ends, what may be again begins. Open connections stay, as on EC2.
+Json Supervisor::apply_security_groups()
+{
+    const std::lock_guard lock(forwarding_);
+    const std::uint16_t before = instance_.ssh_port;
+    if (before == 0) {
+        add_ssh_forward();
+    } else if (!may_forward(home_, instance_, ssh_port)) {
+        static_cast<void>(remove_port(before));
+        instance_.ssh_port = 0;
+    }
+    if (instance_.ssh_port != before) {
+        keep_ssh_port();
+    }
+    for (const Forward& forward : load_record(paths_).forwards) {
+        if (!may_forward(home_, instance_, forward.guest_port)) {
+            static_cast<void>(remove_port(forward.host_port));
+            continue;
+        }
+        try {
+            static_cast<void>(network_.add_forward(forward.guest_port, forward.host_port));
+        } catch (const Error&) { // it is there
+        }
     }
     return Json::object();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Region::copy_from: blobs first, then the index, then row and event, as publishing does it.
+#include "bundle/test_result_type.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/random.h"
@@ -21,7 +22,8 @@ namespace
 
 // What goes along with an image.
 constexpr std::array attached_types{bundle::signature_artifact_type, bundle::sbom_artifact_type,
-                                    bundle::provenance_artifact_type, bundle::lock_artifact_type};
+                                    bundle::provenance_artifact_type, bundle::lock_artifact_type,
+                                    bundle::test_result_artifact_type};
 
 class Copying
 {

@@ -5,6 +5,7 @@
 #include "registry/layer_inspection.h"
 #include "registry/organizations.h"
 #include "registry/policy.h"
+#include "registry/test_result.h"
 #include "signing/dsse.h"
 
 #include <fmt/format.h>
@@ -265,10 +266,38 @@ void Examination::check_policy()
         return free ? pass(name, "NOT REQUIRED (--allow-unsigned)") : fail(name, std::string(against) + verdict.detail);
     }
     if (verdict.passed) {
-        return pass(name, verdict.detail);
+        pass(name, verdict.detail);
+        return policy ? check_tests(*policy) : void();
     }
     fail(name, signers_.empty() ? std::string(not_reached) : verdict.detail, ErrorKind::untrusted,
          fmt::format("{} says who may sign it", (trust_.folder() / "policy.json").native()));
+}
+
+// A line of its own, where the policy file wants it. What comes in can be tested where it came to.
+void Examination::check_tests(const Policy& policy)
+{
+    constexpr std::string_view name = "tests";
+    const PolicyRule* const rule = policy.rule_of(image_.name);
+    if (rule == nullptr || !rule->tested || incoming_) {
+        return;
+    }
+    if (!want_tests_) {
+        return pass(name, "not wanted for a launch that runs them");
+    }
+    const std::string hint =
+        fmt::format("`kiln test {} --attest`, by its owner, tests it and signs the result", image_.id);
+    const auto run = newest_test_run(layout_, image_, trust_);
+    if (!run) {
+        return fail(name, "the policy file wants passed tests, and no result is signed by a key of its owner",
+                    ErrorKind::untrusted, hint);
+    }
+    if (!run->failed.empty()) {
+        return fail(
+            name,
+            fmt::format("failed at {}: {}", printable(run->finished, false), printable(join(run->failed, ", "), false)),
+            ErrorKind::untrusted, hint);
+    }
+    pass(name, fmt::format("{} passed at {}", run->passed.size(), printable(run->finished, false)));
 }
 
 void Examination::check_configuration()

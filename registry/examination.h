@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/error.h"
+#include "registry/policy.h"
 #include "registry/verified_image.h"
 #include "signing/statement.h"
 
@@ -33,6 +34,8 @@ public:
 
     // Lets an image through that no trusted key signed; see Unsigned::allow.
     void allow_unsigned() { allow_unsigned_ = true; }
+    // Whether a rule that wants passed tests is heeded.
+    void want_tests(bool want) { want_tests_ = want; }
     // Reads all, and no record is kept, unless this says otherwise.
     void read_layers(Reading reading, VerificationRecord* record)
     {
@@ -57,6 +60,7 @@ private:
     void check_signature();
     void check_statement();
     void check_policy();
+    void check_tests(const Policy& policy);
     void check_configuration();
     void check_catalogue_entry();
     void check_layer_list();
@@ -97,6 +101,7 @@ private:
     std::set<std::string> signers_; // of just this image
     bool refused_signer_ = false;   // a revoked or replaced key signed it
     bool allow_unsigned_ = false;
+    bool want_tests_ = true;
     std::optional<std::string> unsigned_reason_;
     std::optional<bundle::Manifest> manifest_;
     bool explained_ = false; // image_ is what the signed events say

@@ -73,6 +73,12 @@ PolicyRule read_rule(bundle::ObjectReader reader)
     if (reader.has("threshold")) {
         rule.threshold = static_cast<std::size_t>(reader.integer("threshold", 1, largest_threshold));
     }
+    if (reader.has("tests")) {
+        if (reader.string("tests", 16) != "passed") {
+            reader.refuse("tests", R"(is not "passed")");
+        }
+        rule.tested = true;
+    }
     if (rule.keys && rule.keys->size() < rule.threshold) {
         reader.refuse("threshold", fmt::format("is {}, and there are only {} keys", rule.threshold, rule.keys->size()));
     }

@@ -20,6 +20,7 @@ struct PolicyRule {
     std::vector<std::string> accounts{};            // that may own them
     std::optional<std::vector<std::string>> keys{}; // ids of those that count; none: every trusted key of the owner
     std::size_t threshold = 1;                      // of distinct keys
+    bool tested = false; // only with a signed result of its tests that says that they passed (test_result.h)
 
     [[nodiscard]] bool covers(std::string_view name) const;
 };

@@ -45,6 +45,7 @@ Decision decide(const Region& region, const Image& image, const signing::TrustSt
 {
     Examination examination(region, image, trust, calling_account, Examination::Failure::go_on);
     examination.read_layers(options.reading, options.record);
+    examination.want_tests(options.untested == Untested::refuse);
     examination.run();
     return {examination.checks()};
 }
@@ -55,6 +56,7 @@ VerifiedImage verify(const Region& region, const Image& image, const signing::Tr
     auto lease = std::make_shared<const Lease>(region.lease({image.manifest}));
     Examination examination(region, image, trust, calling_account, Examination::Failure::throws);
     examination.read_layers(options.reading, options.record);
+    examination.want_tests(options.untested == Untested::refuse);
     if (options.unsigned_images == Unsigned::allow) {
         examination.allow_unsigned();
     }

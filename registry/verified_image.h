@@ -30,11 +30,15 @@ enum class Unsigned { refuse, allow };
 // (registry/verification_record.h). Everything else is checked in either case.
 enum class Reading { all, changed };
 
+// Whether a rule of the policy file that wants passed tests is heeded. `allow` is for the launch that runs the tests.
+enum class Untested { refuse, allow };
+
 class VerificationRecord;
 
 struct VerifyOptions {
     Unsigned unsigned_images = Unsigned::refuse;
     Reading reading = Reading::all;
+    Untested untested = Untested::refuse;
     VerificationRecord* record = nullptr; // is told of what was read and whole; none: Reading::changed reads all
 };
 

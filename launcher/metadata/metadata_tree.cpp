@@ -45,22 +45,48 @@ void add_disks(MetadataTree& tree, const Instance& instance)
     }
 }
 
-void add_network(MetadataTree& tree, const Instance& instance)
+// Without groups it is in one of its own, so to say.
+std::string group_names(const MetadataSource& source)
 {
+    return source.security_groups.empty() ? "default" : join(source.security_groups, "\n");
+}
+
+void add_vpc(MetadataTree& tree, const std::string& folder, const MetadataSource& source)
+{
+    tree[folder + "vpc-id"] = source.vpc->id;
+    tree[folder + "subnet-id"] = source.vpc->subnet_id;
+    tree[folder + "vpc-ipv4-cidr-block"] = to_string(source.vpc->cidr);
+    tree[folder + "subnet-ipv4-cidr-block"] = to_string(source.vpc->cidr);
+    if (!source.instance.security_groups.empty()) {
+        tree[folder + "security-group-ids"] = join(source.instance.security_groups, "\n");
+    }
+}
+
+std::string address_of(const Instance& instance)
+{
+    return instance.private_ip_address.empty() ? guest_address : instance.private_ip_address;
+}
+
+void add_network(MetadataTree& tree, const MetadataSource& source)
+{
+    const Instance& instance = source.instance;
     const std::string mac = mac_address(instance.id);
     tree["meta-data/mac"] = mac;
-    tree["meta-data/local-ipv4"] = guest_address;
+    tree["meta-data/local-ipv4"] = address_of(instance);
     tree["meta-data/hostname"] = host_name_of(instance);
     tree["meta-data/local-hostname"] = host_name_of(instance);
     const std::string folder = fmt::format("meta-data/network/interfaces/macs/{}/", mac);
     tree[folder + "device-number"] = "0";
     tree[folder + "interface-id"] = "eni-" + instance.id.substr(2);
     tree[folder + "local-hostname"] = host_name_of(instance);
-    tree[folder + "local-ipv4s"] = guest_address;
+    tree[folder + "local-ipv4s"] = address_of(instance);
     tree[folder + "mac"] = mac;
     tree[folder + "owner-id"] = instance.account_id;
-    tree[folder + "security-groups"] = "default";
+    tree[folder + "security-groups"] = group_names(source);
     tree[folder + "subnet-ipv4-cidr-block"] = "10.0.2.0/24";
+    if (source.vpc) {
+        add_vpc(tree, folder, source);
+    }
 }
 
 // A key's name is its line's third word, where its comment begins.
@@ -134,11 +160,11 @@ MetadataTree metadata_tree(const MetadataSource& source)
     tree["meta-data/placement/region"] = instance.region;
     tree["meta-data/profile"] = "default-hvm";
     tree["meta-data/reservation-id"] = "r-" + instance.id.substr(2);
-    tree["meta-data/security-groups"] = "default";
+    tree["meta-data/security-groups"] = group_names(source);
     tree["meta-data/services/domain"] = "kiln.internal";
     tree["meta-data/services/partition"] = "kiln";
     add_disks(tree, instance);
-    add_network(tree, instance);
+    add_network(tree, source);
     add_keys(tree, source.public_keys);
     if (instance.metadata.tags) {
         add_tags(tree, instance);
@@ -187,7 +213,7 @@ std::string identity_document(const Instance& instance)
                 {"kernelId", nullptr},
                 {"marketplaceProductCodes", nullptr},
                 {"pendingTime", instance.launched},
-                {"privateIp", guest_address},
+                {"privateIp", address_of(instance)},
                 {"ramdiskId", nullptr},
                 {"region", instance.region},
                 {"version", "2017-09-30"}}

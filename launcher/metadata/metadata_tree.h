@@ -4,12 +4,14 @@
 #pragma once
 
 #include "launcher/instance.h"
+#include "launcher/vpc/vpc.h"
 
 #include <array>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kiln::launcher
 {
@@ -23,6 +25,8 @@ struct MetadataSource {
     std::string public_keys; // as authorized_keys has them: of the key pair if there is one, then of the launch
     std::optional<std::string> identity_signature{}; // of identity_document, base64
     std::optional<std::string> user_data;
+    std::optional<Vpc> vpc{};
+    std::vector<std::string> security_groups{}; // names
 };
 
 // Leaves by their path below a version: "meta-data/ami-id".

@@ -89,6 +89,16 @@ Destination destination_of(Frame frame)
     }
 }
 
+std::optional<std::uint32_t> target_of(Frame frame)
+{
+    if (is_whole_ipv4(frame)) {
+        return get32(frame, ethernet_header + 16);
+    }
+    return frame.size() >= ethernet_header + arp_packet && get16(frame, 12) == kind_arp
+               ? std::optional(get32(frame, ethernet_header + 24))
+               : std::nullopt;
+}
+
 std::optional<Station> sender_of(Frame frame)
 {
     if (!is_whole_ipv4(frame)) {

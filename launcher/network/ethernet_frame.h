@@ -25,6 +25,9 @@ enum class Destination { nat, metadata, nowhere };
 // all. So are frames that are too short for their kind or too long, and those of other kinds than IPv4, IPv6 and ARP.
 [[nodiscard]] Destination destination_of(Frame frame);
 
+// The IPv4 address that a frame is for, or asks for by ARP.
+[[nodiscard]] std::optional<std::uint32_t> target_of(Frame frame);
+
 // Who sent an IPv4 frame.
 struct Station {
     std::array<std::uint8_t, 6> mac{};

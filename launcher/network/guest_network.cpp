@@ -10,16 +10,29 @@ constexpr std::uint32_t nat_base = 0x0a000200U;      // 10.0.2.0
 constexpr std::uint32_t metadata_base = 0xa9fea900U; // 169.254.169.0
 constexpr std::uint16_t http_port = 80;
 
-} // namespace
-
-GuestNetwork::GuestNetwork(const GuestNetworkSettings& settings, const SlirpStack::Send& send)
-    : nat_({.network = nat_base,
+SlirpSettings nat_settings(const GuestNetworkSettings& settings)
+{
+    if (settings.vpc) {
+        return {.network = settings.vpc->network,
+                .netmask = settings.vpc->netmask,
+                .gateway = settings.vpc->host,
+                .name_server = settings.vpc->name_server, // never asked here
+                .guest = settings.vpc->guest,
+                .host_name = {},
+                .restricted = true};
+    }
+    return {.network = nat_base,
             .gateway = nat_base + 2,
             .name_server = nat_base + 3,
             .guest = nat_base + 15,
             .host_name = settings.host_name,
-            .restricted = false},
-           send),
+            .restricted = false};
+}
+
+} // namespace
+
+GuestNetwork::GuestNetwork(const GuestNetworkSettings& settings, const SlirpStack::Send& send)
+    : vpc_(settings.vpc), nat_(nat_settings(settings), send),
       // Nobody is at these addresses but the metadata service; libslirp wants the three to be some.
       metadata_({.network = metadata_base,
                  .gateway = metadata_base + 1,
@@ -39,7 +52,11 @@ void GuestNetwork::input(Frame frame)
 {
     switch (destination_of(frame)) {
     case Destination::nat:
-        nat_.input(frame);
+        if (vpc_ && target_of(frame) != vpc_->host) {
+            vpc_->send(frame);
+        } else {
+            nat_.input(frame);
+        }
         break;
     case Destination::metadata:
         // The guest's address is of another network than this stack's, which would look for it in vain.

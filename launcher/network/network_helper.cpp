@@ -9,6 +9,7 @@
 #include "launcher/instance_store.h"
 #include "launcher/launch.h"
 #include "launcher/metadata/metadata_source.h"
+#include "launcher/vpc/security_group.h"
 
 #include <fmt/format.h>
 
@@ -38,6 +39,7 @@ constexpr int frames_a_turn = 64; // then the stacks get their turn
 constexpr std::size_t enough_frames = 64;
 constexpr std::size_t most_frames = 1024;
 constexpr int port_attempts = 5;
+constexpr seconds link_pause{1}; // between attempts to connect to a VPC
 
 FileDescriptor bind_datagrams(const std::filesystem::path& path)
 {
@@ -54,6 +56,16 @@ FileDescriptor bind_datagrams(const std::filesystem::path& path)
     return fd;
 }
 
+MetadataSource load_metadata(const InstancePaths& paths, const NetworkPlace& place)
+{
+    MetadataSource source = load_metadata_source(paths);
+    if (place.vpc) {
+        source.vpc = place.vpc->vpc;
+    }
+    source.security_groups = place.security_groups;
+    return source;
+}
+
 std::uint16_t port_of(const Json& request, std::string_view key, std::int64_t lowest = 1)
 {
     const std::int64_t port = integer_member(request, key, "the request");
@@ -61,6 +73,33 @@ std::uint16_t port_of(const Json& request, std::string_view key, std::int64_t lo
         throw Error(ErrorKind::usage, fmt::format("{} is no TCP port", port));
     }
     return static_cast<std::uint16_t>(port);
+}
+
+VpcCard card_of(const Instance& instance, const VpcAttachment& attachment)
+{
+    const Vpc& vpc = attachment.vpc;
+    const auto address = parse_ipv4(instance.private_ip_address);
+    if (!address || !vpc.cidr.contains(*address)) {
+        throw Error(ErrorKind::launch, fmt::format("{} has no address in the network {}", instance.id, vpc.name));
+    }
+    return {.network = vpc.cidr.address,
+            .netmask = vpc.cidr.netmask(),
+            .guest = *address,
+            .host = vpc.host(),
+            .name_server = vpc.name_server(),
+            .send = [&link = attachment.link](Frame frame) { link.send(frame); }};
+}
+
+NetworkPlace place_of(const Paths& paths, const Instance& instance)
+{
+    NetworkPlace place;
+    if (instance.network == "vpc") {
+        place.vpc = VpcAttachment{load_vpc(paths, instance.vpc_id), VpcLink(paths, instance.vpc_id, instance.id)};
+    }
+    for (const std::string& group : instance.security_groups) {
+        place.security_groups.push_back(load_group(paths, group).name);
+    }
+    return place;
 }
 
 bool is_our_user(int connection)
@@ -72,14 +111,15 @@ bool is_our_user(int connection)
 
 } // namespace
 
-NetworkHelper::NetworkHelper(const InstancePaths& paths, const Instance& instance)
-    : paths_(paths), id_(instance.id), frames_(bind_datagrams(paths.network_socket)),
-      metadata_([this] { return load_metadata_source(paths_); }),
+NetworkHelper::NetworkHelper(const InstancePaths& paths, const Instance& instance, NetworkPlace place)
+    : paths_(paths), id_(instance.id), frames_(bind_datagrams(paths.network_socket)), place_(std::move(place)),
+      metadata_([this] { return load_metadata(paths_, place_); }),
       metadata_server_(paths.metadata_socket,
                        [this](const MetadataRequest& request) { return metadata_.answer(request); }),
       network_({.host_name = instance.id,
                 .metadata_socket = paths.metadata_socket,
-                .metadata_hop_limit = static_cast<std::uint8_t>(instance.metadata.hop_limit)},
+                .metadata_hop_limit = static_cast<std::uint8_t>(instance.metadata.hop_limit),
+                .vpc = place_.vpc ? std::optional(card_of(instance, *place_.vpc)) : std::nullopt},
                [this](Frame frame) { queue_frame(frame); }),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), control_(listen_on(paths.network_control_socket)),
       control_thread_([this](const std::stop_token& stop) { serve_control(stop); })
@@ -105,9 +145,15 @@ void NetworkHelper::run(const std::stop_token& stop, seconds patience)
             break;
         }
         const auto wanted = static_cast<short>(POLLIN | (outgoing_.empty() ? 0 : POLLOUT));
-        polled = {{frames_.get(), wanted, 0}, {wake_.get(), POLLIN, 0}, {qemu_ ? qemu_->descriptor() : -1, POLLIN, 0}};
-        milliseconds timeout{qemu_ ? 60'000 : 500};
-        if (outgoing_.size() < enough_frames) {
+        look_after_link();
+        const bool room = outgoing_.size() < enough_frames;
+        polled = {{frames_.get(), wanted, 0},
+                  {wake_.get(), POLLIN, 0},
+                  {qemu_ ? qemu_->descriptor() : -1, POLLIN, 0},
+                  {place_.vpc && room ? place_.vpc->link.tap() : -1, POLLIN, 0},
+                  {place_.vpc ? place_.vpc->link.control() : -1, POLLIN, 0}};
+        milliseconds timeout{place_.vpc && !place_.vpc->link.attached() ? 200 : qemu_ ? 60'000 : 500};
+        if (room) {
             network_.add_polls(polled, timeout);
         }
         if (::poll(polled.data(), polled.size(), static_cast<int>(timeout.count())) < 0 && errno != EINTR) {
@@ -118,6 +164,11 @@ void NetworkHelper::run(const std::stop_token& stop, seconds patience)
         }
         send_frames();
         receive_frames();
+        if (place_.vpc && polled[4].revents != 0) {
+            place_.vpc->link.detach();
+        } else if (polled[3].revents != 0) {
+            receive_from_vpc();
+        }
         network_.dispatch(polled);
         send_frames();
         run_tasks();
@@ -159,6 +210,26 @@ void NetworkHelper::receive_frames()
             network_.input({buffer.data(), static_cast<std::size_t>(size)});
         }
     }
+}
+
+// A holder that was killed is started again by the first helper that notices.
+void NetworkHelper::look_after_link()
+{
+    if (!place_.vpc || place_.vpc->link.attached() || steady_clock::now() < link_retry_) {
+        return;
+    }
+    try {
+        place_.vpc->link.attach();
+        link_failure_.clear();
+    } catch (const Error& error) {
+        link_failure_ = error.what();
+        link_retry_ = steady_clock::now() + link_pause;
+    }
+}
+
+void NetworkHelper::receive_from_vpc()
+{
+    place_.vpc->link.receive(frames_a_turn, [this](Frame frame) { queue_frame(frame); });
 }
 
 void NetworkHelper::queue_frame(Frame frame)
@@ -251,6 +322,15 @@ Json NetworkHelper::carry_out(const Json& request)
     if (name == "ping") {
         return {{"instance_id", id_}};
     }
+    if (name == "await-network") {
+        return on_loop([this] {
+            if (place_.vpc && !place_.vpc->link.attached()) {
+                throw Error(ErrorKind::launch, link_failure_,
+                            "`kiln doctor` tells what this host lacks; --network user needs none of it");
+            }
+            return Json::object();
+        });
+    }
     if (name == "forward") {
         const std::uint16_t host_port = port_of(request, "host_port", 0);
         const std::uint16_t guest_port = port_of(request, "guest_port");
@@ -306,7 +386,7 @@ int serve_network(const Paths& paths, const std::string& id)
     const rlimit none{0, 0};
     ::setrlimit(RLIMIT_CORE, &none);
     ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    NetworkHelper helper(files, instance);
+    NetworkHelper helper(files, instance, place_of(paths, instance));
     write_file_durably(files.network_pid_file, std::to_string(::getpid()) + "\n", 0600);
     helper.run(interrupt_token());
     return 0;

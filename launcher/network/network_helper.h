@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: the process between an instance's network card and the host, `kiln network ID`: it moves frames between
-// QEMU's datagram socket and a GuestNetwork, serves the instance's metadata, and answers the supervisor on a control
-// socket. It is the only process that reads what the guest sends into the network, and knows nothing but its instance.
+// Internal: the process between an instance's network card and the host, `kiln serve-network ID`: it moves frames
+// between QEMU's datagram socket and a GuestNetwork, serves the instance's metadata, and answers the supervisor on a
+// control socket. It is the only process that reads what the guest sends into the network, and knows nothing but its
+// instance.
 #pragma once
 
 #include "core/json_socket.h"
@@ -10,6 +11,8 @@
 #include "launcher/metadata/metadata_service.h"
 #include "launcher/network/guest_network.h"
 #include "launcher/qemu_process.h"
+#include "launcher/vpc/vpc.h"
+#include "launcher/vpc/vpc_link.h"
 
 #include <chrono>
 #include <deque>
@@ -26,12 +29,23 @@ namespace kiln::launcher
 //   {"request": "ping"}                                                  -> {"instance_id": "i-..."}
 //   {"request": "forward", "guest_port": 22, "host_port": 0}             -> {"port": 40123}; 0 chooses a free one
 //   {"request": "remove-forward", "host_port": 40123}                    -> {}
+//   {"request": "await-network"}                                         -> {}; in a VPC when its card is connected
 //   {"request": "connection-states", "host_port": 1, "guest_port": 22}   -> {"states": ["ESTABLISHED"]}
+struct VpcAttachment {
+    Vpc vpc;
+    VpcLink link;
+};
+
+struct NetworkPlace {
+    std::optional<VpcAttachment> vpc{};         // where the instance is in one
+    std::vector<std::string> security_groups{}; // names
+};
+
 class NetworkHelper
 {
 public:
     // Binds the three sockets, each with mode 0600. Throws Error{io, launch}.
-    NetworkHelper(const InstancePaths& paths, const Instance& instance);
+    NetworkHelper(const InstancePaths& paths, const Instance& instance, NetworkPlace place = {});
     ~NetworkHelper();
     NetworkHelper(const NetworkHelper&) = delete;
     NetworkHelper& operator=(const NetworkHelper&) = delete;
@@ -53,6 +67,8 @@ private:
     void receive_frames();
     void queue_frame(Frame frame);
     void send_frames();
+    void look_after_link();
+    void receive_from_vpc();
 
     InstancePaths paths_;
     std::string id_;
@@ -60,6 +76,9 @@ private:
     bool connected_ = false;
     std::deque<std::vector<std::uint8_t>> outgoing_;
     std::optional<WatchedProcess> qemu_;
+    NetworkPlace place_;
+    std::string link_failure_; // why it is not attached
+    std::chrono::steady_clock::time_point link_retry_{};
     MetadataService metadata_;
     MetadataServer metadata_server_;
     GuestNetwork network_;

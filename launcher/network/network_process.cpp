@@ -21,6 +21,7 @@ using std::chrono::seconds;
 
 constexpr seconds start_limit{5};
 constexpr seconds answer_limit{10};
+constexpr seconds attach_limit{30}; // more than the helper takes to bring a VPC up
 constexpr milliseconds shortest_pause{500};
 constexpr milliseconds longest_pause{60'000};
 constexpr seconds long_life{60}; // after which a death counts as the first one
@@ -58,7 +59,7 @@ bool NetworkProcess::start()
         }
     }
     const std::string program = std::filesystem::read_symlink("/proc/self/exe");
-    process_.emplace(start_detached({program, "network", id_}, paths_.network_log));
+    process_.emplace(start_detached({program, "serve-network", id_}, paths_.network_log, {}, confinement_));
     return true;
 }
 
@@ -104,6 +105,9 @@ void NetworkProcess::finish(milliseconds limit)
 
 Json NetworkProcess::ask(const Json& request) const
 {
+    if (!used_ && !older_) {
+        throw Error(ErrorKind::launch, fmt::format("{} has no network", id_));
+    }
     if (!used_) {
         throw Error(ErrorKind::launch,
                     fmt::format("{} was launched by an older Kiln, whose network takes no requests", id_),
@@ -112,6 +116,15 @@ Json NetworkProcess::ask(const Json& request) const
     JsonSocket socket = connect_to_helper(paths_);
     socket.send(request, in(answer_limit));
     return result_of(socket.receive(in(answer_limit)), what);
+}
+
+void NetworkProcess::await_network() const
+{
+    if (used_) {
+        JsonSocket socket = connect_to_helper(paths_);
+        socket.send({{"request", "await-network"}}, in(answer_limit));
+        static_cast<void>(result_of(socket.receive(in(attach_limit)), what));
+    }
 }
 
 std::uint16_t NetworkProcess::add_forward(std::uint16_t guest_port, std::uint16_t host_port) const

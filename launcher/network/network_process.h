@@ -20,8 +20,9 @@ namespace kiln::launcher
 class NetworkProcess
 {
 public:
-    explicit NetworkProcess(const Instance& instance, InstancePaths paths)
-        : id_(instance.id), paths_(std::move(paths)), used_(instance.network == "user")
+    NetworkProcess(const Instance& instance, InstancePaths paths, Confinement confinement = {})
+        : id_(instance.id), paths_(std::move(paths)), confinement_(std::move(confinement)),
+          used_(instance.network == "user" || instance.network == "vpc"), older_(instance.network == "qemu")
     {
     }
 
@@ -40,6 +41,7 @@ public:
     void finish(std::chrono::milliseconds limit);
 
     // Requests of network_helper.h. Each throws Error{launch} with the helper's words.
+    void await_network() const; // returns at once without a helper
     [[nodiscard]] std::uint16_t add_forward(std::uint16_t guest_port, std::uint16_t host_port = 0) const;
     void remove_forward(std::uint16_t host_port) const;
     [[nodiscard]] std::vector<std::string> connection_states(std::uint16_t host_port, std::uint16_t guest_port) const;
@@ -50,7 +52,9 @@ private:
 
     std::string id_;
     InstancePaths paths_;
-    bool used_; // instances of an older Kiln have no helper
+    Confinement confinement_; // the helper's
+    bool used_;               // there is a helper
+    bool older_;              // of an instance of an older Kiln there is none
     std::optional<WatchedProcess> process_;
     Clock::time_point started_{};
     Clock::time_point retry_{};

@@ -145,12 +145,12 @@ SlirpStack::SlirpStack(const SlirpSettings& settings, Send send) : state_(std::m
     config.restricted = settings.restricted ? 1 : 0;
     config.in_enabled = true;
     config.vnetwork = address_of(settings.network);
-    config.vnetmask = address_of(0xffffff00U);
+    config.vnetmask = address_of(settings.netmask);
     config.vhost = address_of(settings.gateway);
     config.vdhcp_start = address_of(settings.guest);
     config.vnameserver = address_of(settings.name_server);
     config.vhostname = settings.host_name.empty() ? nullptr : settings.host_name.c_str();
-    config.in6_enabled = !settings.restricted;
+    config.in6_enabled = settings.ipv6 && !settings.restricted;
     // As QEMU's own user network has them.
     config.vprefix_addr6 = address6_of("fec0::");
     config.vprefix_len = 64;

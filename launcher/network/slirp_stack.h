@@ -19,12 +19,14 @@ namespace kiln::launcher
 {
 
 struct SlirpSettings {
-    std::uint32_t network = 0; // of 256 addresses; all in the host's byte order
+    std::uint32_t network = 0; // all in the host's byte order
+    std::uint32_t netmask = 0xffffff00U;
     std::uint32_t gateway = 0;
     std::uint32_t name_server = 0;
     std::uint32_t guest = 0; // what DHCP hands out
     std::string host_name;   // and this, to go with it
     bool restricted = false; // reaches nothing but what serve_socket adds: no NAT, DHCP, DNS or IPv6
+    bool ipv6 = true;        // where it is not restricted
 };
 
 // A TCP connection or listener, as libslirp tells it.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/remote/pull.h"
 
+#include "bundle/test_result_type.h"
 #include "core/files.h"
 #include "core/interrupt.h"
 #include "registry/remote/failure.h"
@@ -21,7 +22,8 @@ namespace
 {
 
 constexpr std::array taken_types{bundle::signature_artifact_type, bundle::sbom_artifact_type,
-                                 bundle::provenance_artifact_type, bundle::lock_artifact_type};
+                                 bundle::provenance_artifact_type, bundle::lock_artifact_type,
+                                 bundle::test_result_artifact_type};
 constexpr std::uint64_t progress_that_counts = std::uint64_t{1} << 20U;
 
 ByteSize less(ByteSize from, ByteSize part)

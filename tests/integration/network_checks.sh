@@ -22,7 +22,7 @@ END
 "$build/tests/network_checks" "$id" || fail "see above"
 
 say "no forward is left"
-pid=$(pgrep -f "kiln network $id")
+pid=$(pgrep -f "serve-network $id")
 for _ in $(seq 50); do
     forwards=$(ss -Hltnp "src 127.0.0.1" | grep -c "pid=$pid," || true)
     [ "$forwards" = 1 ] && break
@@ -55,7 +55,7 @@ ssh_works() {
 }
 restarted() { # PID-BEFORE
     for _ in $(seq 100); do
-        pid=$(pgrep -f "kiln network $id" || true)
+        pid=$(pgrep -f "serve-network $id" || true)
         [ -n "$pid" ] && [ "$pid" != "$1" ] && ss -Hltn "sport = :$port" | grep -q . && return 0
         sleep 0.1
     done
@@ -79,4 +79,4 @@ ssh_works
 
 say "it ends with the instance"
 "$kiln" instance terminate "$id"
-nothing_runs "kiln network $id"
+nothing_runs "serve-network $id"

@@ -43,7 +43,7 @@ TEST(QmpClient, SkipsEventsBeforeTheAnswer)
     EXPECT_EQ(client.execute("query-jobs"), Json::array({1}));
 }
 
-TEST(QmpClient, AnswersThatAreNone)
+TEST(QmpClient, Attack38_AnswersThatAreNone)
 {
     EXPECT_EQ(failure_of(""), "QEMU did not answer in time");
     EXPECT_EQ(failure_of("{\"event\":\"A\"}\n"), "QEMU did not answer in time");
@@ -59,7 +59,7 @@ TEST(QmpClient, AnErrorsWordsCantDriveATerminal)
     EXPECT_EQ(failure_of("{\"error\":{\"desc\":\"\\u001b[2Jboo\"}}\n"), "QEMU refused query-jobs: \\x1b[2Jboo");
 }
 
-TEST(QmpClient, WantsTheGreeting)
+TEST(QmpClient, Attack38_WantsTheGreeting)
 {
     FakeServer server("{}\n", then(""));
     EXPECT_THROW(QmpClient(JsonSocket::connect(server.path(), "QEMU")), Error);

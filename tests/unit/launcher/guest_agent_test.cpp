@@ -50,7 +50,7 @@ TEST(GuestAgent, StatusSignalAndOutputComeBack)
     EXPECT_TRUE(killed.truncated);
 }
 
-TEST(GuestAgent, HostileAnswersAreErrors)
+TEST(GuestAgent, Attack38_HostileAnswersAreErrors)
 {
     for (const char* status :
          {R"({"return":{"exited":true,"exitcode":0,"out-data":"%%%"}})", R"({"return":{"exited":true,"exitcode":"0"}})",
@@ -70,7 +70,7 @@ TEST(GuestAgent, ACommandWithoutAnEndEndsAtItsLimit)
     }
 }
 
-TEST(GuestAgent, SilenceIsNoAnswerAndTheNextRequestSynchronizesAnew)
+TEST(GuestAgent, Attack38_SilenceIsNoAnswerAndTheNextRequestSynchronizesAnew)
 {
     int pings = 0;
     FakeServer server("", agent([&](const std::string&) { return ++pings == 1 ? "" : "{\"return\":{}}\n"; }));

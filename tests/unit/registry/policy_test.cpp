@@ -75,6 +75,8 @@ TEST(Policy, EveryComplaintHasItsPlace)
          "policy.json: rules[1].accounts[0]: is not an account of 12 digits"},
         {with_rule(R"({"names": ["web"], "accounts": ["111111111111"], "keys": ["key"]})"),
          "policy.json: rules[1].keys[0]: is not a key's id"},
+        {with_rule(R"({"names": ["web"], "accounts": ["111111111111"], "tests": "run"})"),
+         "policy.json: rules[1].tests: is not \"passed\""},
         {with_rule(R"({"names": ["web"], "accounts": ["111111111111"], "threshold": 0})"),
          "policy.json: rules[1].threshold: "},
         {with_rule(R"({"names": ["web"], "accounts": ["111111111111"], "threshold": "2"})"),
