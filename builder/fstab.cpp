@@ -22,8 +22,8 @@ constexpr std::string_view by_label = "LABEL=";
 
 bool is_plain_place(const std::string& place)
 {
-    return place.starts_with('/') && std::filesystem::path(place).lexically_normal() == place &&
-           (place.size() == 1 || !place.ends_with('/'));
+    return place.starts_with('/') && !place.starts_with("//") &&
+           std::filesystem::path(place).lexically_normal() == place && (place.size() == 1 || !place.ends_with('/'));
 }
 
 // A line that no disk of the system is behind.
