@@ -14,7 +14,7 @@ namespace
 {
 
 struct CloseFile {
-    void operator()(std::FILE* file) const { std::fclose(file); }
+    void operator()(std::FILE* file) const { static_cast<void>(std::fclose(file)); }
 };
 
 constexpr std::string_view by_uuid = "UUID=";

@@ -180,7 +180,7 @@ say "a holder that was killed comes back, and the guests keep their addresses"
 holder=$(pgrep -f "serve-vpc $vpc")
 kill -KILL "$holder"
 for _ in $(seq 100); do
-    again=$(pgrep -f "serve-vpc $vpc" | head -n 1)
+    again=$(pgrep -f "serve-vpc $vpc" | head -n 1) || true
     [ -n "$again" ] && [ "$again" != "$holder" ] && break
     sleep 0.1
 done
