@@ -23,12 +23,12 @@ namespace kiln::launcher
 struct LaunchRequest {
     InstanceType type;
     Accelerator accelerator = Accelerator::tcg;
-    std::optional<std::string> name;               // unique among the instances that exist
-    VolumeRequests volumes;                        // other than the AMI has them
-    bool keep_volumes = true; // false: all that it is launched with goes with it, whatever the AMI says
-    std::optional<KeyPair> key_pair;               // whose public key goes into the guest
-    std::optional<std::string> user_data;          // for cloud-init, up to longest_user_data
-    std::string account_id;                        // the caller's
+    std::optional<std::string> name;      // unique among the instances that exist
+    VolumeRequests volumes;               // other than the AMI has them
+    bool keep_volumes = true;             // false: all that it is launched with goes with it, whatever the AMI says
+    std::optional<KeyPair> key_pair;      // whose public key goes into the guest
+    std::optional<std::string> user_data; // for cloud-init, up to longest_user_data
+    std::string account_id;               // the caller's
     std::optional<signing::SecretKey> account_key; // signs the instance's identity document
     MetadataOptions metadata;
     ShutdownBehavior shutdown_behavior = ShutdownBehavior::stop;
