@@ -79,7 +79,7 @@ std::optional<Digest> wanted_digest(const ForeignImage& wanted)
     if (wanted.sha256.empty()) {
         return std::nullopt;
     }
-    const auto digest = Digest::parse(wanted.sha256.starts_with("sha256:") ? wanted.sha256 : "sha256:" + wanted.sha256);
+    auto digest = Digest::parse(wanted.sha256.starts_with("sha256:") ? wanted.sha256 : "sha256:" + wanted.sha256);
     if (!digest) {
         throw Error(ErrorKind::usage,
                     fmt::format("--sha256: \"{}\" is not a digest", printable(wanted.sha256.substr(0, 100), false)),
@@ -127,7 +127,7 @@ std::optional<std::string_view> disk_format_of(const fs::path& file)
 {
     constexpr std::array<std::string_view, 3> formats{"qcow2", "raw", "vmdk"};
     const std::string ending = file.extension();
-    const auto found =
+    const auto* const found =
         std::ranges::find_if(formats, [&](std::string_view format) { return ending == fmt::format(".{}", format); });
     return found == formats.end() ? std::nullopt : std::optional(*found);
 }

@@ -91,7 +91,7 @@ void add_vpc(Instance& instance, const Json& json)
     const auto is_group = [](const std::string& id) { return is_resource_id("sg-", id); };
     if ((!instance.vpc_id.empty() && !is_resource_id("vpc-", instance.vpc_id)) ||
         !std::ranges::all_of(instance.security_groups, is_group)) {
-        throw Error(ErrorKind::io, fmt::format("{} has a malformed \"vpc_id\" or \"security_groups\"", what));
+        throw Error(ErrorKind::io, fmt::format(R"({} has a malformed "vpc_id" or "security_groups")", what));
     }
 }
 

@@ -13,6 +13,7 @@ namespace kiln::launcher
 // Throws Error{launch} when the other side does not take it at once.
 void send_with_descriptor(int socket, const Json& line, int descriptor);
 
+// NOLINTNEXTLINE(bugprone-exception-escape): of nlohmann's destructor, which allocates for a deep value
 struct DescriptorMessage {
     Json line;
     FileDescriptor descriptor; // none where the other side sent none

@@ -99,13 +99,18 @@ for round in $(seq "$rounds"); do
             new_spare
             killed_at pull "$kiln" image pull "$remote:far-1.0.0-x86_64" --region spare
             whole spare
-            # Whatever it left, the next one goes on with and takes away.
+            # Whatever it left, the next one goes on with and takes away. One that was killed at its very end, with the
+            # image registered, leaves what it has stored: gc takes that after a week.
+            registered=yes
             if ! "$kiln" image show far --region spare >/dev/null 2>&1; then
+                registered=no
                 expect 0 "$kiln" image pull "$remote:far-1.0.0-x86_64" --region spare
             fi
             expect 0 "$kiln" image verify far --region spare
-            left=$(find "$KILN_HOME/regions/spare/partial" -type f 2>/dev/null || true)
-            [ -z "$left" ] || fail "left behind: $left"
+            for left in $(find "$KILN_HOME/regions/spare/partial" -type f 2>/dev/null || true); do
+                [ $registered = yes ] && [ -e "$KILN_HOME/regions/spare/blobs/sha256/${left##*/}" ] ||
+                    fail "left behind: $left"
+            done
             ;;
     esac
     equals "$("$kiln" image show base --json | jq -r .image_id)" "$(cat "$scratch/base")"
