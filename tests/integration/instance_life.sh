@@ -197,7 +197,7 @@ equals "$(list --filter tag-key=stage)" "$a"
 equals "$(list --filter name=db --filter state=running)" "$b"
 equals "$(list --filter state=stopped)" ""
 equals "$(list --filter image=web@1.0.0 --filter 'type=t3.*' | wc -l)" 2
-list --filter "image-id=$ami" --filter instance-state-name=terminated | grep -qx "$one" || fail "$one is not listed"
+list --filter "image-id=$ami" --filter instance-state-name=terminated | grep -x "$one" >/dev/null || fail "$one is not listed"
 expect 2 "$kiln" instance list --filter colour=red
 expect 2 "$kiln" instance list --filter state=flying
 expect 0 "$kiln" instance tag db team=data 'owner=A B'
