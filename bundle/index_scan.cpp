@@ -4,18 +4,11 @@
 #include "core/error.h"
 
 #include <algorithm>
-#include <cstring>
-#include <optional>
-#include <utility>
 
 namespace kiln::bundle
 {
 namespace
 {
-
-// How canonical_json() begins and ends an index of Kiln's.
-constexpr std::string_view beginning = R"({"manifests":[)";
-constexpr std::string_view ending = R"(],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2})";
 
 // Goes over JSON value by value. It knows where a value ends, not whether it is one.
 class Scanner
@@ -110,13 +103,6 @@ void each_element(Scanner& scanner, const std::function<void(std::string_view)>&
     }
 }
 
-// The C library's, which skips most of a large text: std::string_view::find stops at each first character, and the
-// standard's searchers cost ten times as much where nothing is optimized.
-bool contains(std::string_view text, std::string_view part)
-{
-    return ::memmem(text.data(), text.size(), part.data(), part.size()) != nullptr;
-}
-
 } // namespace
 
 void each_index_entry(std::string_view index, const std::function<void(std::string_view entry)>& visit)
@@ -144,30 +130,6 @@ void each_index_entry(std::string_view index, const std::function<void(std::stri
     if (!found || !scanner.take('}') || scanner.peek() != '\0') {
         Scanner::refuse();
     }
-}
-
-std::optional<std::string> appended_index(std::string_view index, std::span<const Json> entries,
-                                          std::span<const std::string> taken)
-{
-    if (!index.starts_with(beginning) || !index.ends_with(ending) || index.size() < beginning.size() + ending.size()) {
-        return std::nullopt;
-    }
-    if (std::ranges::any_of(taken, [&](const std::string& text) { return contains(index, text); })) {
-        return std::nullopt;
-    }
-    std::string more;
-    bool first = index.size() == beginning.size() + ending.size();
-    for (const Json& entry : entries) {
-        more += std::exchange(first, false) ? "" : ",";
-        more += canonical_json(entry);
-    }
-    index.remove_suffix(ending.size());
-    std::string appended;
-    appended.reserve(index.size() + more.size() + ending.size()); // it is large: one copy is enough
-    appended += index;
-    appended += more;
-    appended += ending;
-    return appended;
 }
 
 } // namespace kiln::bundle

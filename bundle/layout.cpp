@@ -3,6 +3,7 @@
 // at, and renamed into blobs/sha256 when it is whole.
 #include "bundle/oci.h"
 
+#include "bundle/index_append.h"
 #include "bundle/index_scan.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -199,7 +200,7 @@ std::string Layout::read_verified(const Digest& digest, ByteSize limit) const
 
 std::string Layout::index_text() const
 {
-    return read_file(folder_ / "index.json", largest_index);
+    return read_index(folder_ / "index.json", largest_index);
 }
 
 Json Layout::entries() const
@@ -233,14 +234,13 @@ void Layout::add_to_index(const std::vector<NewEntry>& entries) const
             taken.push_back(Json(name).dump());
         }
     }
-    std::string text = index_text();
-    // An index of thousands of images is neither parsed nor written more often than has to be.
-    auto changed = taken.empty() ? std::nullopt : appended_index(text, added, taken);
-    if (!changed) {
-        changed = merged_index(text, entries, folder_);
+    const fs::path index = folder_ / "index.json";
+    if (!taken.empty() && append_to_index(index, added, taken)) {
+        return;
     }
-    if (*changed != text) {
-        write_file_durably(folder_ / "index.json", *changed);
+    const std::string text = index_text();
+    if (const std::string changed = merged_index(text, entries, folder_); changed != text) {
+        write_file_durably(index, changed);
     }
 }
 

@@ -28,20 +28,6 @@ FileDescriptor open_or_throw(const fs::path& path, int flags, mode_t mode = 0)
     return fd;
 }
 
-void write_all(int fd, std::string_view bytes, const fs::path& path)
-{
-    while (!bytes.empty()) {
-        const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-        if (written < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            throw system_error(errno, fmt::format("writing {}", path.native()));
-        }
-        bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
-}
-
 void sync_or_throw(int fd, const fs::path& path)
 {
     if (::fsync(fd) != 0) {
@@ -127,10 +113,29 @@ std::string read_at(int fd, std::uint64_t offset, std::size_t length, const char
 
 void write_file_durably(const fs::path& path, std::string_view bytes, mode_t mode)
 {
+    replace_file_durably(path, mode, [&](int fd) { write_all(fd, bytes, path); });
+}
+
+void write_all(int fd, std::string_view bytes, const fs::path& path)
+{
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+        if (written < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            throw system_error(errno, fmt::format("writing {}", path.native()));
+        }
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+}
+
+void replace_file_durably(const fs::path& path, mode_t mode, const std::function<void(int fd)>& write)
+{
     const fs::path temporary = path.native() + "." + random_hex(8) + ".tmp";
     try {
         FileDescriptor fd = open_or_throw(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
-        write_all(fd.get(), bytes, temporary);
+        write(fd.get());
         sync_or_throw(fd.get(), temporary);
         fd.close();
         rename_or_throw(temporary, path);

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,12 @@ namespace kiln
 
 // Replaces `path` durably. Readers see the old bytes or the new ones, never a part.
 void write_file_durably(const std::filesystem::path& path, std::string_view bytes, mode_t mode = 0644);
+
+// The same for what is not in memory: `write` gets the new file, open for writing.
+void replace_file_durably(const std::filesystem::path& path, mode_t mode, const std::function<void(int fd)>& write);
+
+// All of them; throws Error{io, no_space} that names `path`.
+void write_all(int fd, std::string_view bytes, const std::filesystem::path& path);
 
 // Makes the finished file `from` durable and moves it to `to` (same file system), replacing `to`.
 void publish_file(const std::filesystem::path& from, const std::filesystem::path& to);
