@@ -90,7 +90,6 @@ void add_network(CLI::App& app, Context& context);
 void add_security_group(CLI::App& app, Context& context);
 void add_key(CLI::App& app, Context& context);
 void add_key_changes(CLI::App& key, Context& context);
-void add_supervise(CLI::App& app, Context& context);
 void add_make_appliance(CLI::App& app, Context& context);
 void add_version(CLI::App& app, Context& context);
 

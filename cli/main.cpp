@@ -72,7 +72,6 @@ int main(int argc, char** argv)
         add_security_group(app, context);
         add_key(app, context);
         add_version(app, context);
-        add_supervise(app, context);
         add_make_appliance(app, context);
         try {
             app.parse(argc, argv);

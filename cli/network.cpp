@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln network: VPCs; and the hidden `kiln serve-vpc ID`, the process behind one.
+// kiln network: VPCs.
 #include "cli/context.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -98,19 +98,6 @@ void add_network(CLI::App& app, Context& context)
         ->required()
         ->type_name("NETWORK");
     on_run(*delete_command, context, [&context, reference] { remove(context, *reference); });
-
-    CLI::App* serve = app.add_subcommand("serve-vpc", "Run a network (started by an instance's network helper)");
-    serve->group(""); // hidden
-    auto attempt = std::make_shared<bool>(false);
-    serve->add_option("network", *reference);
-    serve->add_flag("--try", *attempt);
-    serve->callback([&context, reference, attempt] {
-        if (*attempt) {
-            launcher::try_vpc(context.paths);
-        } else {
-            context.exit_status = launcher::serve_vpc(context.paths, *reference);
-        }
-    });
 }
 
 } // namespace kiln::cli

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// kiln run AMI, and the hidden `kiln supervise ID` and `kiln serve-network ID` that it starts.
+// kiln run AMI.
 #include "cli/context.h"
 #include "cli/instance_text.h"
 #include "cli/launch_image.h"
@@ -206,19 +206,6 @@ void add_run(CLI::App& app, Context& context)
     command->add_flag("--wait", options->wait, "Return when the guest says that it is up");
     command->add_flag("-q,--quiet", options->quiet, "Print just the instance's id");
     on_run_in_region(*command, context, [&context, options] { run_image(context, *options); });
-}
-
-void add_supervise(CLI::App& app, Context& context)
-{
-    const auto add = [&](const char* name, const char* description, int (*work)(const Paths&, const std::string&)) {
-        CLI::App* command = app.add_subcommand(name, description);
-        command->group(""); // hidden
-        auto id = std::make_shared<std::string>();
-        command->add_option("instance", *id)->required();
-        command->callback([&context, id, work] { context.exit_status = work(context.paths, *id); });
-    };
-    add("supervise", "Run an instance's supervisor (started by `kiln run`)", launcher::supervise);
-    add("serve-network", "Run an instance's network helper (started by its supervisor)", launcher::serve_network);
 }
 
 } // namespace kiln::cli

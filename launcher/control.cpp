@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "launcher/instance_store.h"
+#include "launcher/program.h"
 #include "launcher/qemu_process.h"
 
 #include <fmt/format.h>
@@ -74,7 +75,7 @@ Json ask_supervisor(const Paths& paths, const std::string& id, const Json& reque
 void start_supervisor(const Paths& paths, const std::string& id)
 {
     const InstancePaths files(paths, id);
-    const std::string program = std::filesystem::read_symlink("/proc/self/exe");
+    const std::string program = supervisor_program();
     // Started twice removed, so that it is nobody's child and nobody has to reap it.
     const pid_t middle = ::fork();
     if (middle == 0) {

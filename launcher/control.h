@@ -29,7 +29,7 @@ struct HeldAnswer {
 [[nodiscard]] HeldAnswer ask_and_hold(const Paths& paths, const std::string& id, const Json& request,
                                       std::chrono::milliseconds limit, const std::stop_token& stop);
 
-// Starts `kiln supervise ID` as a process of its own.
+// Starts `kiln-supervisor supervise ID` as a process of its own.
 void start_supervisor(const Paths& paths, const std::string& id);
 
 // An answer's "result"; its "error" is thrown as the Error that the other side had. `what` names the answer.

@@ -65,11 +65,11 @@ std::string wait_until_ready(const Paths& paths, const Instance& instance, std::
 void terminate(const Paths& paths, const Instance& instance, std::chrono::seconds patience = {},
                const std::stop_token& stop = {});
 
-// What `kiln supervise ID` runs: starts QEMU (or adopts the one that runs), serves the control
+// What `kiln-supervisor supervise ID` runs: starts QEMU (or adopts the one that runs), serves the control
 // socket and returns when QEMU has ended.
 int supervise(const Paths& paths, const std::string& id);
 
-// What `kiln serve-network ID` runs, the network helper: returns when the instance's QEMU has ended.
+// What `kiln-supervisor serve-network ID` runs, the network helper: returns when the instance's QEMU has ended.
 int serve_network(const Paths& paths, const std::string& id);
 
 } // namespace kiln::launcher

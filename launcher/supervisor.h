@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: the process behind `kiln supervise ID`, one an instance. It starts QEMU and the network helper or adopts
+// Internal: the process behind `kiln-supervisor supervise ID`, one an instance. It starts QEMU and the network helper or adopts
 // those that run, owns QEMU's QMP and guest agent sockets, serves the control socket, and ends when QEMU has ended. Its
 // own death does not touch the guest or its network.
 #pragma once

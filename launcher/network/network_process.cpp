@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "launcher/control.h"
 #include "launcher/instance_store.h"
+#include "launcher/program.h"
 
 #include <fmt/format.h>
 
@@ -58,8 +59,8 @@ bool NetworkProcess::start()
         } catch (const Error&) { // it ended meanwhile
         }
     }
-    const std::string program = std::filesystem::read_symlink("/proc/self/exe");
-    process_.emplace(start_detached({program, "serve-network", id_}, paths_.network_log, {}, confinement_));
+    process_.emplace(
+        start_detached({supervisor_program(), "serve-network", id_}, paths_.network_log, {}, confinement_));
     return true;
 }
 

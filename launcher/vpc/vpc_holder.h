@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: the process behind a running VPC, `kiln serve-vpc ID`, in a user namespace of its own. It holds the network
+// Internal: the process behind a running VPC, `kiln-supervisor serve-vpc ID`, in a user namespace of its own. It holds the network
 // namespace with bridge and rules, runs dnsmasq in it, gives each instance's network helper a tap, and is the way
 // outward (libslirp, on the host's side). It comes with the first helper and ends with the last. All that it has is
 // made anew from files by the next one when it is killed.
@@ -59,7 +59,7 @@ private:
     FileDescriptor control_;
 };
 
-// What `kiln serve-vpc ID` runs.
+// What `kiln-supervisor serve-vpc ID` runs.
 int serve_vpc(const Paths& paths, const std::string& id);
 
 // Makes all of it for a VPC that is not there, and takes it away again. Throws with what this host can't do.

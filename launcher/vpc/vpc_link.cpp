@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "launcher/control.h"
 #include "launcher/network/ethernet_frame.h"
+#include "launcher/program.h"
 #include "launcher/qemu_process.h"
 #include "launcher/vpc/descriptor_message.h"
 #include "launcher/vpc/vpc.h"
@@ -31,11 +32,6 @@ using std::chrono::steady_clock;
 constexpr seconds attach_limit{15};
 constexpr seconds answer_limit{10};
 constexpr std::string_view peer = "the network's holder";
-
-std::string own_program()
-{
-    return std::filesystem::read_symlink("/proc/self/exe");
-}
 
 } // namespace
 
@@ -66,7 +62,7 @@ void VpcLink::attach()
             }
             std::error_code ignored;
             std::filesystem::remove(files.log, ignored); // its last words are to be about this start
-            holder.emplace(start_detached(in_user_namespace({own_program(), "serve-vpc", vpc_id_}), files.log));
+            holder.emplace(start_detached(in_user_namespace({supervisor_program(), "serve-vpc", vpc_id_}), files.log));
         }
         if (steady_clock::now() > deadline + seconds(5)) {
             throw Error(ErrorKind::launch, fmt::format("the network {} does not answer", vpc_id_));
@@ -156,7 +152,7 @@ std::optional<std::string> why_no_vpc()
         }
     }
     const ProcessResult result =
-        run({.argv = in_user_namespace({own_program(), "serve-vpc", "--try"}), .timeout = seconds(30)});
+        run({.argv = in_user_namespace({supervisor_program(), "serve-vpc", "--try"}), .timeout = seconds(30)});
     if (result.succeeded()) {
         return std::nullopt;
     }
