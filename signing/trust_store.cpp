@@ -50,8 +50,7 @@ std::vector<fs::path> children_of(const fs::path& folder)
         children.push_back(entry->path());
     }
     if (failure) {
-        throw Error(ErrorKind::untrusted,
-                    fmt::format("the trust store {} can't be read: {}", folder.native(), failure.message()));
+        throw system_error(failure.value(), fmt::format("reading the trust store {}", folder.native()));
     }
     std::sort(children.begin(), children.end());
     return children;
