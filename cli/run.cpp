@@ -219,6 +219,7 @@ void add_supervise(CLI::App& app, Context& context)
     };
     add("supervise", "Run an instance's supervisor (started by `kiln run`)", launcher::supervise);
     add("serve-network", "Run an instance's network helper (started by its supervisor)", launcher::serve_network);
+    add("qemu-command", "Print the command of an instance's QEMU", launcher::print_qemu_command);
 }
 
 } // namespace kiln::cli

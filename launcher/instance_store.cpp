@@ -89,7 +89,8 @@ InstancePaths::InstancePaths(const Paths& paths, std::string_view id)
       authorized_keys(ssh / "authorized_keys"), run(paths.run / id), qmp_socket(run / "qmp.sock"),
       agent_socket(run / "agent.sock"), control_socket(run / "control.sock"), pid_file(run / "qemu.pid"),
       network_pid_file(run / "network.pid"), network_control_socket(run / "netctl.sock"),
-      network_socket(run / "net.sock"), metadata_socket(run / "imds.sock"), qemu_network_socket(run / "netqemu.sock")
+      metadata_socket(run / "imds.sock"), frames(run / "frames"), network_socket(frames / "helper.sock"),
+      qemu_network_socket(frames / "qemu.sock")
 {
 }
 

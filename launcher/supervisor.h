@@ -83,9 +83,7 @@ private:
     std::optional<Power> power_;
     std::atomic<bool> shutting_down_ = false;
     bool to_be_terminated_ = false;
-    Json confined_; // how QEMU was, for the event; null: it was adopted
     std::mutex copying_;
-    std::mutex taking_screenshot_;
     std::timed_mutex changing_volumes_;
     std::mutex forwarding_; // ssh_port, and what is forwarded
     std::atomic<int> serving_ = 0;

@@ -59,7 +59,8 @@ bool NetworkProcess::start()
         }
     }
     const std::string program = std::filesystem::read_symlink("/proc/self/exe");
-    process_.emplace(start_detached({program, "serve-network", id_}, paths_.network_log, {}, confinement_));
+    process_.emplace(
+        start_detached({program, "serve-network", id_}, paths_.network_log, {.confinement = confinement_}));
     return true;
 }
 
