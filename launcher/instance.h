@@ -121,6 +121,8 @@ struct InstancePaths {
     std::filesystem::path firmware_variables; // of UEFI: the instance's own
     std::filesystem::path supervisor_log;
     std::filesystem::path network_log; // the network helper's
+    std::filesystem::path space_lock;  // held while the guest is paused, as the host has no space left
+    std::filesystem::path reserve;     // space for the records of a termination on a full disk
     std::filesystem::path disks;
     std::filesystem::path ssh;
     std::filesystem::path authorized_keys; // of an instance with a key pair: its key, then the launch key

@@ -84,6 +84,7 @@ void Supervisor::start()
         qemu_.emplace(*pid);
         qmp_ = connect_qmp(paths_, *qemu_);
         power_.emplace(*qmp_, agent_, *qemu_);
+        power_->ask_about_space();
         append_event(paths_, "adopted", {{"pid", *pid}});
         restore_network(&NetworkProcess::start);
         if (instance_.state == InstanceState::pending) { // the one before was killed in the midst of the start
@@ -105,6 +106,7 @@ void Supervisor::start()
 void Supervisor::serve()
 {
     const FileDescriptor listener = listen_on(paths_.control_socket);
+    space_watch_.emplace(paths_, *qmp_, *power_);
     for (;;) {
         std::array<pollfd, 3> polled{pollfd{listener.get(), POLLIN, 0}, pollfd{qemu_->descriptor(), POLLIN, 0},
                                      pollfd{network_.descriptor(), POLLIN, 0}};
@@ -130,6 +132,7 @@ void Supervisor::serve()
         }
     }
     static_cast<void>(qemu_->ended()); // reaps it
+    space_watch_.reset();
     std::error_code ignored;
     std::filesystem::remove(paths_.pid_file, ignored);
     for (int i = 0; i < 200 && serving_ > 0; ++i) { // QEMU is gone, so each fails soon

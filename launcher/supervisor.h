@@ -9,6 +9,7 @@
 #include "launcher/guest_agent.h"
 #include "launcher/instance_store.h"
 #include "launcher/life/power.h"
+#include "launcher/life/space_watch.h"
 #include "launcher/network/network_process.h"
 #include "launcher/qemu_process.h"
 
@@ -87,6 +88,7 @@ private:
     std::timed_mutex changing_volumes_;
     std::mutex forwarding_; // ssh_port, and what is forwarded
     std::atomic<int> serving_ = 0;
+    std::optional<SpaceWatch> space_watch_; // last: it uses others
 };
 
 } // namespace kiln::launcher
