@@ -39,6 +39,9 @@ std::string details_of(const Context& context, const launcher::Instance& instanc
                         instance.boot_mode, name_of(instance.accelerator));
     text += fmt::format("  launched   {}{}\n", instance.launched,
                         instance.started.empty() ? "" : fmt::format(", last started {}", instance.started));
+    if (instance.confined.is_object()) {
+        text += fmt::format("  QEMU runs  as {}\n", printable(instance.confined.value("user", ""), false));
+    }
     for (const launcher::InstanceDisk& disk : instance.disks) {
         text += volume_line(instance, disk);
     }

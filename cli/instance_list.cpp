@@ -41,8 +41,10 @@ void list(const Context& context, const ListOptions& options)
     for (const launcher::Instance& instance : wanted(context, options)) {
         json.push_back(to_json(instance));
         ids += instance.id + "\n";
+        const bool paused = instance.state == launcher::InstanceState::running && !instance.state_reason.empty();
         rows.push_back(
-            {instance.id, instance.name.value_or("-"), std::string(name_of(instance.state)), instance.type,
+            {instance.id, instance.name.value_or("-"),
+             fmt::format("{}{}", name_of(instance.state), paused ? " (paused)" : ""), instance.type,
              instance.image_name + "@" + instance.image_version + (instance.unsigned_image ? " (UNSIGNED)" : ""),
              instance.state == launcher::InstanceState::running && instance.ssh_port != 0
                  ? std::to_string(instance.ssh_port)

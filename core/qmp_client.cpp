@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/qmp_client.h"
 
+#include "core/descriptor_message.h"
 #include "core/error.h"
 #include "core/text.h"
 
@@ -39,6 +40,19 @@ Json QmpClient::execute(const std::string& command, const Json& arguments, std::
     const std::lock_guard lock(mutex_);
     const Deadline deadline = in(limit);
     socket_.send({{"execute", command}, {"arguments", arguments}}, deadline);
+    return answer_to(command, deadline);
+}
+
+Json QmpClient::execute_with_descriptor(const std::string& command, const Json& arguments, int descriptor,
+                                        std::chrono::milliseconds limit)
+{
+    const std::lock_guard lock(mutex_);
+    send_with_descriptor(socket_.descriptor(), {{"execute", command}, {"arguments", arguments}}, descriptor);
+    return answer_to(command, in(limit));
+}
+
+Json QmpClient::answer_to(const std::string& command, Deadline deadline)
+{
     for (;;) {
         const Json answer = socket_.receive(deadline);
         if (!answer.is_object()) {

@@ -20,6 +20,9 @@ public:
     // words for an error.
     Json execute(const std::string& command, const Json& arguments = Json::object(),
                  std::chrono::milliseconds limit = std::chrono::seconds(30));
+    // The same, with a descriptor (`add-fd`, `getfd`) of which QEMU gets a copy.
+    Json execute_with_descriptor(const std::string& command, const Json& arguments, int descriptor,
+                                 std::chrono::milliseconds limit = std::chrono::seconds(30));
     // The events that came since the last call, oldest first, also when QEMU has closed the connection since; never
     // throws an Error. The oldest are dropped past 256.
     [[nodiscard]] std::vector<Json> take_events();
@@ -27,6 +30,7 @@ public:
     [[nodiscard]] int descriptor() const noexcept { return socket_.descriptor(); }
 
 private:
+    [[nodiscard]] Json answer_to(const std::string& command, Deadline deadline);
     void keep(Json event);
 
     std::mutex mutex_;

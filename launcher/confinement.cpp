@@ -20,7 +20,8 @@ namespace
 constexpr rlim_t most_open_files = 8192; // of QEMU with 100 disks; a helper sets a lower one itself
 constexpr int capabilities_end = 64;     // the kernel refuses those that it does not know
 
-bool drop_capabilities_but(int kept) noexcept
+// Before another user is become, which ends the right to.
+bool bound_capabilities_to(int kept) noexcept
 {
     for (int capability = 0; capability < capabilities_end; ++capability) {
         if (capability != kept && ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1 &&
@@ -28,6 +29,11 @@ bool drop_capabilities_but(int kept) noexcept
             return false;
         }
     }
+    return true;
+}
+
+bool drop_capabilities_but(int kept) noexcept
+{
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     __user_cap_data_struct left[_LINUX_CAPABILITY_U32S_3]{};
     if (kept >= 0) {
@@ -81,6 +87,12 @@ bool confine_this_process(const Confinement& confinement) noexcept
         ::setrlimit(RLIMIT_NOFILE, &files);
     }
     if (!confinement.cgroup.empty() && !join_cgroup(confinement.cgroup.c_str())) {
+        return false;
+    }
+    if (confinement.drop_capabilities && !bound_capabilities_to(confinement.kept_capability)) {
+        return false;
+    }
+    if (confinement.user && !become(*confinement.user)) {
         return false;
     }
     if (confinement.drop_capabilities && !drop_capabilities_but(confinement.kept_capability)) {

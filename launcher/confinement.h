@@ -4,19 +4,22 @@
 #pragma once
 
 #include "core/paths.h"
+#include "launcher/service_user.h"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace kiln::launcher
 {
 
 struct Confinement {
-    // Started as root, it keeps root's files and nothing else: no capability, and none by exec any more.
+    // Started as root, it keeps no capability, and gets none by exec any more.
     bool drop_capabilities = false;
-    int kept_capability = -1;       // but this one, CAP_...
-    std::filesystem::path cgroup{}; // which it joins (cgroup.h); empty: none
-    std::string kept{};             // why root keeps its capabilities; empty: it does not, or is not root
+    std::optional<ServiceUser> user{}; // whom it becomes; else it keeps root's files
+    int kept_capability = -1;          // but this one, CAP_...
+    std::filesystem::path cgroup{};    // which it joins (cgroup.h); empty: none
+    std::string kept{};                // why root keeps its capabilities; empty: it does not, or is not root
 };
 
 // Of every process of an instance: no core file, which would be a copy of the guest's memory, and a bounded number of

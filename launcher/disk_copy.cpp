@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/process.h"
+#include "launcher/block_node.h"
 #include "launcher/qemu_command.h"
 
 #include <fmt/format.h>
@@ -96,7 +97,7 @@ public:
                 "creating the copy's disk");
             // Over the same layer as in use later, so that zeroes stay zeroes and don't become holes.
             const std::string backing = disk.layers.empty() ? "" : layer_node(i, disk.layers.size() - 1);
-            qmp.execute("blockdev-add", qcow2_node(target_node(i), file, false, backing));
+            add_block_node(qmp, qcow2_node(target_node(i), file, false, backing));
             ++added_;
             copies.disks.push_back({disk, file});
         }
@@ -107,7 +108,7 @@ public:
     {
         for (std::size_t i = 0; i < added_; ++i) {
             try {
-                qmp_.execute("blockdev-del", {{"node-name", target_node(i)}});
+                remove_block_node(qmp_, target_node(i));
             } catch (const Error&) { // QEMU has ended, and the node with it
             }
         }

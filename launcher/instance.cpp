@@ -225,6 +225,7 @@ Json to_json(const Instance& instance)
             {"price_per_hour", price_text(instance.price)},
             {"started", text_or_null(instance.started)},
             {"host_boot_id", text_or_null(instance.boot_id)},
+            {"confined", instance.confined},
             {"instance_initiated_shutdown_behavior", name_of(instance.shutdown_behavior)},
             {"disable_api_termination", instance.termination_protection},
             {"tags", instance.tags},
@@ -280,6 +281,7 @@ Instance instance_from_json(const Json& json)
         if (json.contains("key_name")) {
             instance.key_name = text_or_empty(json, "key_name");
         }
+        instance.confined = json.value("confined", Json());
         add_identity(instance, json);
         add_life(instance, json);
         return instance;

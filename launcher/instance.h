@@ -94,6 +94,7 @@ struct Instance {
     std::string launched; // ISO 8601
     std::string started;  // the same, of the last start; empty before the first
     std::string boot_id;  // of the host at that start
+    Json confined;        // what QEMU was kept to at that start (qemu_start.h); null before the first
     ShutdownBehavior shutdown_behavior = ShutdownBehavior::stop;
     bool termination_protection = false; // EC2: DisableApiTermination
     Tags tags;
@@ -120,6 +121,8 @@ struct InstancePaths {
     std::filesystem::path firmware_variables; // of UEFI: the instance's own
     std::filesystem::path supervisor_log;
     std::filesystem::path network_log; // the network helper's
+    std::filesystem::path space_lock;  // held while the guest is paused, as the host has no space left
+    std::filesystem::path reserve;     // space for the records of a termination on a full disk
     std::filesystem::path disks;
     std::filesystem::path ssh;
     std::filesystem::path authorized_keys; // of an instance with a key pair: its key, then the launch key
@@ -130,8 +133,9 @@ struct InstancePaths {
     std::filesystem::path pid_file;               // QEMU's
     std::filesystem::path network_pid_file;       // the network helper's, and its sockets:
     std::filesystem::path network_control_socket; // the supervisor asks
-    std::filesystem::path network_socket;         // QEMU's frames come in
     std::filesystem::path metadata_socket;        // the instance metadata service
+    std::filesystem::path frames;                 // QEMU's folder, where nothing is but these two sockets:
+    std::filesystem::path network_socket;         // QEMU's frames come in
     std::filesystem::path qemu_network_socket;    // QEMU's own: frames for the guest
 };
 

@@ -55,6 +55,10 @@ Instance load_as_seen(const Paths& paths, const std::string& id, const std::vect
         instance.state_reason = !instance.boot_id.empty() && instance.boot_id != host_boot_id()
                                     ? "the host was rebooted while it ran"
                                     : "its QEMU is gone: it was killed, or it crashed";
+    } else if (instance.state == InstanceState::running && is_locked(files.space_lock)) {
+        instance.state_reason = fmt::format("its guest is paused, as no space is left in {}; free some there (`kiln "
+                                            "registry gc`), and it goes on by itself",
+                                            paths.home.native());
     } else if (instance.state == InstanceState::pending && !find_qemu(files, id) && !is_busy(files)) {
         instance.state = InstanceState::stopped;
         instance.state_reason_code = "Server.InternalError";
@@ -85,11 +89,12 @@ InstancePaths::InstancePaths(const Paths& paths, std::string_view id)
     : folder(paths.instances / id), ended(paths.home / "ended" / id), record(folder / "instance.json"),
       events(folder / "events.jsonl"), console(folder / "console.log"), user_data(folder / "user-data"),
       firmware_variables(folder / "firmware-variables.fd"), supervisor_log(folder / "supervisor.log"),
-      network_log(folder / "network.log"), disks(folder / "disks"), ssh(folder / "ssh"),
-      authorized_keys(ssh / "authorized_keys"), run(paths.run / id), qmp_socket(run / "qmp.sock"),
-      agent_socket(run / "agent.sock"), control_socket(run / "control.sock"), pid_file(run / "qemu.pid"),
-      network_pid_file(run / "network.pid"), network_control_socket(run / "netctl.sock"),
-      network_socket(run / "net.sock"), metadata_socket(run / "imds.sock"), qemu_network_socket(run / "netqemu.sock")
+      network_log(folder / "network.log"), space_lock(folder / "space.lock"), reserve(folder / "reserve"),
+      disks(folder / "disks"), ssh(folder / "ssh"), authorized_keys(ssh / "authorized_keys"), run(paths.run / id),
+      qmp_socket(run / "qmp.sock"), agent_socket(run / "agent.sock"), control_socket(run / "control.sock"),
+      pid_file(run / "qemu.pid"), network_pid_file(run / "network.pid"), network_control_socket(run / "netctl.sock"),
+      metadata_socket(run / "imds.sock"), frames(run / "frames"), network_socket(frames / "helper.sock"),
+      qemu_network_socket(frames / "qemu.sock")
 {
 }
 

@@ -3,6 +3,7 @@
 #include "launcher/launch.h"
 
 #include "core/error.h"
+#include "core/file_descriptor.h"
 #include "core/files.h"
 #include "core/interrupt.h"
 #include "core/process.h"
@@ -24,6 +25,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -88,6 +91,16 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     return instance;
 }
 
+// What the records of its termination take, were the disk full by then.
+void set_aside(const fs::path& reserve)
+{
+    constexpr off_t size = 65536;
+    const FileDescriptor fd(::open(reserve.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (const int number = fd ? ::posix_fallocate(fd.get(), 0, size) : errno; number != 0) {
+        throw system_error(number, fmt::format("writing {}", reserve.native()));
+    }
+}
+
 // Everything the instance needs on disk, in `staging`; the paths in the record are those after the move.
 void fill_folder(const fs::path& staging, Instance& instance, const InstancePaths& paths, const LaunchRequest& request,
                  const std::stop_token& stop)
@@ -120,6 +133,7 @@ void fill_folder(const fs::path& staging, Instance& instance, const InstancePath
         write_file_durably(staging / paths.user_data.filename(), *request.user_data, 0600);
     }
     write_identity(staging, instance, request.account_key);
+    set_aside(staging / paths.reserve.filename());
     write_file_durably(staging / "instance.json", to_json(instance).dump(2) + "\n", 0600);
 }
 

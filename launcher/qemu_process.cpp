@@ -7,9 +7,12 @@
 #include <fmt/format.h>
 
 #include <arpa/inet.h>
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -50,8 +53,41 @@ void WatchedProcess::signal(int number) const noexcept
     ::syscall(SYS_pidfd_send_signal, fd_.get(), number, nullptr, 0);
 }
 
-pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log, std::optional<mode_t> mask,
-                     const std::optional<Confinement>& confinement)
+namespace
+{
+
+// What follows fork(2) here may be called there (signal-safety(7)).
+
+bool write_pid(const char* file) noexcept
+{
+    std::array<char, 16> text{};
+    char* end = std::to_chars(text.data(), text.data() + text.size(), ::getpid()).ptr;
+    *end++ = '\n';
+    const int fd = ::open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    const bool written = fd >= 0 && ::write(fd, text.data(), static_cast<std::size_t>(end - text.data())) > 0;
+    ::close(fd);
+    return written;
+}
+
+bool apply(const DetachedSettings& settings) noexcept
+{
+    if (settings.mask) {
+        ::umask(*settings.mask);
+    }
+    for (const int descriptor : settings.inherited) {
+        if (::fcntl(descriptor, F_SETFD, 0) != 0) {
+            return false;
+        }
+    }
+    return (settings.folder.empty() || ::chdir(settings.folder.c_str()) == 0) &&
+           (settings.pid_file.empty() || write_pid(settings.pid_file.c_str())) &&
+           (!settings.confinement || confine_this_process(*settings.confinement));
+}
+
+} // namespace
+
+pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log,
+                     const DetachedSettings& settings)
 {
     const auto program = find_program(argv.at(0));
     if (!program) {
@@ -73,9 +109,6 @@ pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem
     }
     // Only async-signal-safe calls from here on.
     ::setsid();
-    if (mask) {
-        ::umask(*mask);
-    }
     sigset_t none;
     sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -84,8 +117,8 @@ pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem
     ::dup2(null, STDIN_FILENO);
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
-    ::close_range(3, ~0U, 0);
-    if (confinement && !confine_this_process(*confinement)) {
+    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    if (!apply(settings)) {
         constexpr std::string_view words = "kiln: the process could not be confined\n";
         [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, words.data(), words.size());
         ::_exit(126);

@@ -32,11 +32,21 @@ private:
     FileDescriptor fd_;
 };
 
+// All but the program's own argv, each as it is here unless it is given. What is a path is opened as this user, before
+// the confinement.
+struct DetachedSettings {
+    std::optional<mode_t> mask{};
+    std::optional<Confinement> confinement{};
+    std::vector<int> inherited{};     // descriptors that stay open, under their numbers
+    std::filesystem::path folder{};   // to start in
+    std::filesystem::path pid_file{}; // to write its pid to, before the program begins
+};
+
 // Starts argv in a session of its own, without the death signal that core/process sets, with its
-// output appended to `log`; `mask` becomes its umask. Returns its pid; a child of ours until we end. Confined, it ends
-// with 126 when that is refused. Throws Error{missing_tool, launch}.
+// output appended to `log`. Returns its pid; a child of ours until we end. It ends with 126 when its settings can't be
+// made so. Throws Error{missing_tool, launch}.
 pid_t start_detached(const std::vector<std::string>& argv, const std::filesystem::path& log,
-                     std::optional<mode_t> mask = {}, const std::optional<Confinement>& confinement = {});
+                     const DetachedSettings& settings = {});
 
 // A TCP port of 127.0.0.1 that was free a moment ago.
 [[nodiscard]] std::uint16_t find_free_port();

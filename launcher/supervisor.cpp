@@ -8,14 +8,13 @@
 #include "core/text.h"
 #include "core/timestamp.h"
 #include "launcher/cgroup.h"
-#include "launcher/confinement.h"
 #include "launcher/launch.h"
 #include "launcher/life/last_seen.h"
 #include "launcher/life/life.h"
 #include "launcher/life/life_lock.h"
 #include "launcher/life/removal.h"
 #include "launcher/life/start.h"
-#include "launcher/qemu_command.h"
+#include "launcher/qemu_start.h"
 #include "launcher/storage/volume_store.h"
 #include "launcher/vpc/membership.h"
 
@@ -39,7 +38,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::uint16_t ssh = 22;
-constexpr mode_t socket_mask = 0177; // what QEMU makes is for this user alone
 
 std::string qemu_log(const InstancePaths& paths)
 {
@@ -86,6 +84,7 @@ void Supervisor::start()
         qemu_.emplace(*pid);
         qmp_ = connect_qmp(paths_, *qemu_);
         power_.emplace(*qmp_, agent_, *qemu_);
+        power_->ask_about_space();
         append_event(paths_, "adopted", {{"pid", *pid}});
         restore_network(&NetworkProcess::start);
         if (instance_.state == InstanceState::pending) { // the one before was killed in the midst of the start
@@ -107,6 +106,7 @@ void Supervisor::start()
 void Supervisor::serve()
 {
     const FileDescriptor listener = listen_on(paths_.control_socket);
+    space_watch_.emplace(paths_, *qmp_, *power_);
     for (;;) {
         std::array<pollfd, 3> polled{pollfd{listener.get(), POLLIN, 0}, pollfd{qemu_->descriptor(), POLLIN, 0},
                                      pollfd{network_.descriptor(), POLLIN, 0}};
@@ -131,7 +131,10 @@ void Supervisor::serve()
             }
         }
     }
-    static_cast<void>(qemu_->ended());              // reaps it
+    static_cast<void>(qemu_->ended()); // reaps it
+    space_watch_.reset();
+    std::error_code ignored;
+    std::filesystem::remove(paths_.pid_file, ignored);
     for (int i = 0; i < 200 && serving_ > 0; ++i) { // QEMU is gone, so each fails soon
         std::this_thread::sleep_for(milliseconds(20));
     }
@@ -156,14 +159,10 @@ void Supervisor::launch_qemu()
 {
     std::filesystem::remove(qemu_log(paths_)); // its last words were about another start
     require_sound_volumes(home_, instance_);
+    const QemuPlace place = prepare_place(home_, instance_, paths_);
     static_cast<void>(network_.start());
-    Confinement confinement = confinement_of(home_);
-    const CgroupAttempt cgroup = make_cgroup(instance_.id, {.memory = instance_.memory, .vcpus = instance_.vcpus});
-    confinement.cgroup = cgroup.folder;
-    qemu_.emplace(start_detached(qemu_argv(instance_, paths_), qemu_log(paths_), socket_mask, confinement));
-    confined_ = {{"capabilities", confinement.kept.empty() ? Json("none") : Json(confinement.kept)},
-                 {"cgroup", cgroup.folder.empty() ? Json() : Json(cgroup.folder.native())},
-                 {"cgroup_reason", cgroup.reason.empty() ? Json() : Json(cgroup.reason)}};
+    qemu_.emplace(start_qemu(instance_, paths_, place, qemu_log(paths_)));
+    instance_.confined = place.confined;
     try {
         qmp_ = connect_qmp(paths_, *qemu_);
         power_.emplace(*qmp_, agent_, *qemu_);
@@ -183,6 +182,7 @@ void Supervisor::record_start()
 {
     Instance started = update_record(paths_, [this](Instance& now) {
         now.ssh_port = instance_.ssh_port;
+        now.confined = instance_.confined;
         if (now.state == InstanceState::pending) {
             now.state = InstanceState::running;
             now.started = iso_now();
@@ -194,7 +194,7 @@ void Supervisor::record_start()
     detail.update({{"pid", qemu_->pid()},
                    {"ssh_port", instance_.ssh_port},
                    {"host_boot_id", instance_.boot_id},
-                   {"confined", confined_}});
+                   {"confined", instance_.confined}});
     append_event(paths_, "running", detail);
 }
 

@@ -9,6 +9,7 @@
 #include "launcher/guest_agent.h"
 #include "launcher/instance_store.h"
 #include "launcher/life/power.h"
+#include "launcher/life/space_watch.h"
 #include "launcher/network/network_process.h"
 #include "launcher/qemu_process.h"
 
@@ -83,12 +84,11 @@ private:
     std::optional<Power> power_;
     std::atomic<bool> shutting_down_ = false;
     bool to_be_terminated_ = false;
-    Json confined_; // how QEMU was, for the event; null: it was adopted
     std::mutex copying_;
-    std::mutex taking_screenshot_;
     std::timed_mutex changing_volumes_;
     std::mutex forwarding_; // ssh_port, and what is forwarded
     std::atomic<int> serving_ = 0;
+    std::optional<SpaceWatch> space_watch_; // last: it uses others
 };
 
 } // namespace kiln::launcher

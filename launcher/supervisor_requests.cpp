@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/text.h"
+#include "launcher/block_node.h"
 #include "launcher/control.h"
 #include "launcher/disk_copy.h"
 #include "launcher/supervisor.h"
@@ -13,7 +14,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <thread>
+#include <unistd.h>
 
 namespace kiln::launcher
 {
@@ -25,6 +30,7 @@ using std::chrono::seconds;
 
 constexpr std::string_view what = "the request";
 constexpr std::uint16_t ssh_port = 22;
+constexpr off_t largest_png = off_t{64} << 20U;
 
 std::uint16_t port_of(const Json& request, std::string_view key, std::int64_t lowest = 1)
 {
@@ -162,12 +168,15 @@ Json Supervisor::guest_file(const Json& request)
 
 Json Supervisor::screenshot()
 {
-    const std::lock_guard one_at_a_time(taking_screenshot_); // they share a file
-    const std::filesystem::path file = paths_.run / "screen.png";
-    qmp_->execute("screendump", {{"filename", file.native()}, {"format", "png"}});
-    const std::string png = read_file(file);
-    std::filesystem::remove(file);
-    return {{"png", signing::base64(png)}};
+    const FileDescriptor file(::memfd_create("screen", MFD_CLOEXEC));
+    const FileDescriptor writable(::open(fmt::format("/proc/self/fd/{}", file.get()).c_str(), O_WRONLY | O_CLOEXEC));
+    if (!writable) {
+        throw system_error(errno, "making room for a screenshot");
+    }
+    const PassedDescriptor passed(*qmp_, writable.get());
+    qmp_->execute("screendump", {{"filename", passed.name()}, {"format", "png"}});
+    const off_t size = std::clamp<off_t>(::lseek(file.get(), 0, SEEK_END), 0, largest_png);
+    return {{"png", signing::base64(read_at(file.get(), 0, static_cast<std::size_t>(size), "reading the screenshot"))}};
 }
 
 Json Supervisor::add_port(std::uint16_t guest_port, std::uint16_t host_port)

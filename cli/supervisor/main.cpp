@@ -5,6 +5,7 @@
 //     kiln-supervisor supervise i-...
 //     kiln-supervisor serve-network i-...
 //     kiln-supervisor serve-vpc vpc-... | --try
+//     kiln-supervisor qemu-command i-...              prints what its QEMU was started with
 #include "core/error.h"
 #include "core/interrupt.h"
 #include "core/paths.h"
@@ -32,6 +33,9 @@ int work(std::string_view what, const std::string& id)
     }
     if (what == "serve-network") {
         return launcher::serve_network(paths, id);
+    }
+    if (what == "qemu-command") {
+        return launcher::print_qemu_command(paths, id);
     }
     if (what == "serve-vpc" && id == "--try") {
         launcher::try_vpc(paths);

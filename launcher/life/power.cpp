@@ -94,6 +94,20 @@ std::string Power::end_cause()
     return cause_;
 }
 
+bool Power::out_of_space()
+{
+    look_at_events();
+    const std::lock_guard lock(mutex_);
+    return out_of_space_;
+}
+
+void Power::ask_about_space()
+{
+    const Json status = qmp_.execute("query-status");
+    const std::lock_guard lock(mutex_);
+    out_of_space_ = status.is_object() && status.value("status", Json()) == "io-error";
+}
+
 void Power::look_at_events()
 {
     const std::lock_guard lock(mutex_);
@@ -105,6 +119,11 @@ void Power::look_at_events()
             cause_ = data.at("reason").get<std::string>();
         } else if (name == "RESET") {
             ++resets_;
+        } else if (name == "BLOCK_IO_ERROR" && data.is_object() && data.value("action", Json()) == "stop" &&
+                   data.value("nospace", Json()) == true) {
+            out_of_space_ = true;
+        } else if (name == "RESUME") {
+            out_of_space_ = false;
         }
     }
 }

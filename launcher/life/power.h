@@ -37,6 +37,11 @@ public:
     // when it did not say, as when it was killed. Once QEMU has ended.
     [[nodiscard]] std::string end_cause();
 
+    // Whether QEMU has paused the guest since a write of its found no space on the host.
+    [[nodiscard]] bool out_of_space();
+    // What a QEMU that was adopted says about that.
+    void ask_about_space();
+
 private:
     void look_at_events();
 
@@ -48,6 +53,7 @@ private:
     std::mutex mutex_;
     unsigned resets_ = 0;
     std::string cause_;
+    bool out_of_space_ = false;
 };
 
 } // namespace kiln::launcher

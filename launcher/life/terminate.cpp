@@ -81,6 +81,27 @@ void remove_run_folder(const Paths& paths, const InstancePaths& files)
     fs::remove(paths.run, ignored); // when it was the last one
 }
 
+// Also on a full disk, which a termination may be to help.
+void mark_for_termination(const InstancePaths& files)
+{
+    const auto mark = [&] {
+        update_record(files, [](Instance& record) {
+            record.state = InstanceState::shutting_down;
+            record.state_reason.clear();
+            record.state_reason_code = "Client.UserInitiatedShutdown";
+        });
+    };
+    try {
+        mark();
+    } catch (const Error& error) {
+        std::error_code ignored;
+        if (error.kind() != ErrorKind::no_space || !fs::remove(files.reserve, ignored)) {
+            throw;
+        }
+        mark();
+    }
+}
+
 } // namespace
 
 void bury(const Paths& paths, const std::string& id)
@@ -133,11 +154,7 @@ void terminate(const Paths& paths, const Instance& instance, std::chrono::second
         throw;
     }
     settle(files, instance.id);
-    update_record(files, [](Instance& record) {
-        record.state = InstanceState::shutting_down;
-        record.state_reason.clear();
-        record.state_reason_code = "Client.UserInitiatedShutdown";
-    });
+    mark_for_termination(files);
     if (patience.count() > 0) {
         ask_to_shut_down(paths, files, instance.id, patience, stop);
     }

@@ -41,12 +41,24 @@ constexpr std::size_t most_frames = 1024;
 constexpr int port_attempts = 5;
 constexpr seconds link_pause{1}; // between attempts to connect to a VPC
 
+uid_t owner_of(const std::filesystem::path& path)
+{
+    struct stat status {
+    };
+    if (::lstat(path.c_str(), &status) != 0) {
+        throw system_error(errno, fmt::format("looking at {}", path.native()));
+    }
+    return status.st_uid;
+}
+
+// In a folder of this user, for this user alone; in QEMU's, which has a user of its own, for whom the folder lets in.
 FileDescriptor bind_datagrams(const std::filesystem::path& path)
 {
     const sockaddr_un address = unix_address(path);
+    const mode_t mask = owner_of(path.parent_path()) == ::geteuid() ? 0177 : 0111;
     FileDescriptor fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     ::unlink(path.c_str());
-    const mode_t before = ::umask(0177);
+    const mode_t before = ::umask(mask);
     const bool bound = fd && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     const int number = errno;
     ::umask(before);
@@ -191,7 +203,15 @@ void NetworkHelper::find_qemu_process()
 // Connected, the socket takes datagrams of QEMU's alone, and poll(2) tells when QEMU has room for more.
 void NetworkHelper::connect_to_qemu()
 {
-    const sockaddr_un address = unix_address(paths_.qemu_network_socket);
+    // A QEMU that a guest took over could put a link there, to any socket of the host's that takes datagrams of root.
+    const FileDescriptor socket(::open(paths_.qemu_network_socket.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    struct stat status {
+    };
+    if (!socket || ::fstat(socket.get(), &status) != 0 || status.st_uid != owner_of(paths_.frames)) {
+        connected_ = false;
+        return;
+    }
+    const sockaddr_un address = unix_address(fmt::format("/proc/self/fd/{}", socket.get()));
     connected_ = ::connect(frames_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 

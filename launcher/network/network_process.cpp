@@ -60,7 +60,7 @@ bool NetworkProcess::start()
         }
     }
     process_.emplace(
-        start_detached({supervisor_program(), "serve-network", id_}, paths_.network_log, {}, confinement_));
+        start_detached({supervisor_program(), "serve-network", id_}, paths_.network_log, {.confinement = confinement_}));
     return true;
 }
 

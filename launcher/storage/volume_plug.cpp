@@ -3,6 +3,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "launcher/block_node.h"
 #include "launcher/qemu_command.h"
 #include "launcher/storage/volume.h"
 
@@ -63,7 +64,7 @@ void VolumePlug::plug(const std::string& id, const std::filesystem::path& disk)
         qmp_.execute("blockdev-del", {{"node-name", stub_node(id)}});
     }
     if (!has_node(id)) {
-        qmp_.execute("blockdev-add", volume_node(id, disk));
+        add_block_node(qmp_, volume_node(id, disk));
     }
     std::string refusal;
     bool taken = true; // all ports
@@ -153,7 +154,7 @@ void VolumePlug::close(const std::string& id)
 {
     for (int i = 0; has_node(id); ++i) {
         try {
-            qmp_.execute("blockdev-del", {{"node-name", id}});
+            remove_block_node(qmp_, id);
         } catch (const Error&) {
             if (i == close_attempts) {
                 throw;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/vpc/vpc_holder.h"
 
+#include "core/descriptor_message.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/interrupt.h"
@@ -8,7 +9,6 @@
 #include "core/random.h"
 #include "launcher/control.h"
 #include "launcher/instance_store.h"
-#include "launcher/vpc/descriptor_message.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "launcher/vpc/vpc_link.h"
 
+#include "core/descriptor_message.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/process.h"
@@ -9,7 +10,6 @@
 #include "launcher/network/ethernet_frame.h"
 #include "launcher/program.h"
 #include "launcher/qemu_process.h"
-#include "launcher/vpc/descriptor_message.h"
 #include "launcher/vpc/vpc.h"
 
 #include <fmt/format.h>

@@ -11,6 +11,7 @@ say "seed $RANDOM"
 export KILN_HOME=$scratch/home KILN_ACCELERATOR=tcg KILN_FAKE_QEMU=$scratch/qemu
 export PATH=$build/tests/fake-qemu:$PATH
 mkdir "$KILN_FAKE_QEMU"
+reachable "$KILN_FAKE_QEMU"
 "$build/tests/publish_tiny" web 1.0.0 >/dev/null
 
 mapfile -t ids < <("$kiln" run web --type t3.micro --quiet --count 2 && "$kiln" run web --type t3.micro --quiet \

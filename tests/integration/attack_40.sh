@@ -8,11 +8,27 @@ export KILN_HOME=$scratch/home KILN_ACCELERATOR=tcg KILN_FAKE_QEMU=$scratch/qemu
 export PATH=$build/tests/fake-qemu:$PATH
 unset GITHUB_ACTIONS
 mkdir "$KILN_FAKE_QEMU"
+reachable "$KILN_FAKE_QEMU"
 ami=$("$build/tests/publish_tiny" web 1.0.0)
+# The first QEMU of this home; no word of its command line is from there.
+qemu_of_home() {
+    local pid
+    for pid in $(pgrep -f "qemu-system-x86_64.*guest=i-"); do
+        if tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | grep -xF "KILN_HOME=$KILN_HOME" >/dev/null; then
+            echo "$pid"
+            return 0
+        fi
+    done
+    return 1
+}
 nothing_is_left() {
     equals "$("$kiln" instance list --json)" "[]"
     equals "$(ls -A "$KILN_HOME/instances")" ""
-    nothing_runs "qemu-system-x86_64.*$KILN_HOME"
+    for _ in $(seq 200); do
+        qemu_of_home >/dev/null || break
+        sleep 0.1
+    done
+    qemu_of_home && fail "QEMU still runs"
     nothing_left_in_work
 }
 
@@ -37,7 +53,7 @@ say "QEMU ends in the midst of it"
 "$kiln" test web --boot-timeout 600 >"$scratch/output" 2>&1 &
 testing=$!
 for _ in $(seq 200); do
-    qemu=$(pgrep -f "qemu-system-x86_64.*$KILN_HOME" | head -n 1) && break
+    qemu=$(qemu_of_home) && break
     sleep 0.1
 done
 sleep 0.5
@@ -58,7 +74,7 @@ say "it is interrupted"
 "$kiln" test web --boot-timeout 600 >/dev/null 2>&1 &
 testing=$!
 for _ in $(seq 200); do
-    pgrep -f "qemu-system-x86_64.*$KILN_HOME" >/dev/null && break
+    qemu_of_home >/dev/null && break
     sleep 0.1
 done
 kill -TERM $testing

@@ -8,6 +8,7 @@ need jq qemu-img ssh-keygen
 export KILN_HOME=$scratch/home KILN_ACCELERATOR=tcg KILN_FAKE_QEMU=$scratch/qemu
 export PATH=$build/tests/fake-qemu:$PATH
 mkdir "$KILN_FAKE_QEMU"
+reachable "$KILN_FAKE_QEMU"
 ami=$("$build/tests/publish_tiny" web 1.0.0)
 
 run() { "$kiln" run web --type t3.micro --quiet "$@"; }
@@ -27,6 +28,7 @@ say "stop and start"
 one=$(run)
 instances+=("$one")
 equals "$(state "$one")" running
+confined "$one"
 key=$(field "$one" .ssh_key)
 expect 0 "$kiln" instance stop "$one"
 contains "stopped  (was running)"

@@ -57,6 +57,35 @@ nothing_runs() {
     done
     fail "still running: $(pgrep -af -- "$1")"
 }
+# reachable FOLDER...: QEMU's stand-ins in the scratch folder, and what they write, are for its service user too.
+reachable() {
+    chmod 711 "$scratch"
+    chmod 777 "$@"
+}
+
+# confined INSTANCE: where Kiln runs as root its QEMU is another user without anything of root's: no capability, no group,
+# no access to the home, and nothing open there but what is its own.
+confined() {
+    local pid user uid gid status line secret wrong
+    [ "$(id -u)" = 0 ] || return 0
+    pid=$(pgrep -f -- "qemu-system-x86_64.*guest=$1," | head -n 1)
+    user=$("$kiln" instance show "$1" --json | jq -r '.confined | .user_reason // .user')
+    case $user in "this process may not become"*) say "QEMU is root: $user"; return 0 ;; esac
+    uid=$(id -u "$user") gid=$(id -g "$user") || fail "QEMU is no other user: $user"
+    [ "$uid" != 0 ] || fail "QEMU is root"
+    status=$(tr -s '\t ' ' ' <"/proc/$pid/status")
+    for line in "Uid: $uid $uid $uid $uid" "Gid: $gid $gid $gid $gid" "NoNewPrivs: 1" "Cap"{Inh,Prm,Eff,Bnd,Amb}": 0000000000000000"; do
+        grep -qxF "$line" <<<"$status" || fail "not '$line': $status"
+    done
+    grep -qx "Groups: *" <<<"$status" || fail "it has groups: $(grep Groups <<<"$status")"
+    for secret in "$KILN_HOME/instances/$1/instance.json" "$KILN_HOME/account" "$KILN_HOME/instances/$1/disks"; do
+        [ -e "$secret" ] || fail "there is no $secret"
+        setpriv --reuid "$uid" --regid "$gid" --clear-groups --inh-caps=-all test -r "$secret" && fail "$user can read $secret"
+    done
+    wrong=$(find "/proc/$pid/fd" "/proc/$pid/cwd" -printf '%l\n' | grep -E "^($KILN_HOME|/tmp/kiln-|/run)/" |
+        grep -vE "/(instances/$1/(disks/.*|console.log|qemu.log|firmware-variables.fd)|volumes/vol-.*|regions/.*/blobs/.*|$1/frames)\$" || true)
+    [ -z "$wrong" ] || fail "QEMU has open: $wrong"
+}
 nothing_left_in_work() {
     local left
     left=$(find "$KILN_HOME/work" -mindepth 1 -maxdepth 1 2>/dev/null || true)

@@ -3,7 +3,7 @@
 # The recipes that ship, but debian-12, which the other tests build: each one builds and passes its own tests on a
 # real guest. `library.sh BUILD NAME...` tries only these.
 . "$(dirname "$0")/lib.sh"
-need qemu-system-x86_64 jq
+need qemu-system-x86_64 jq ssh
 export APP_PASSWORD="canary-$RANDOM-$RANDOM-$RANDOM"
 library=$source_dir/recipes/library
 names=("${@:2}")
@@ -16,7 +16,9 @@ done
 if [[ " ${names[*]} " == *" debian-12-cloud "* ]]; then
     say "cloud-init finds its Ec2 data source, and user data reach it by the metadata service"
     printf '#!/bin/sh\nhostname >/var/lib/user-data-ran\n' >"$scratch/user-data"
-    id=$("$kiln" run debian-12-cloud --name cloud-1 --user-data "$scratch/user-data" \
+    "$kiln" keypair delete library >/dev/null 2>&1 || true
+    "$kiln" keypair create library --output "$scratch/library.pem" >/dev/null
+    id=$("$kiln" run debian-12-cloud --name cloud-1 --key library --user-data "$scratch/user-data" \
         --volume /dev/vda=5GiB --wait --quiet)
     instances+=("$id")
     expect 0 "$kiln" instance exec cloud-1 -- cloud-init status --wait
@@ -30,6 +32,10 @@ if [[ " ${names[*]} " == *" debian-12-cloud "* ]]; then
     contains cloud-1
     expect 0 "$kiln" instance exec cloud-1 -- cat /home/debian/.ssh/authorized_keys
     contains "kiln-launch-key $id"
+    port=$("$kiln" instance show cloud-1 --json | jq -r .ssh_port)
+    equals "$(ssh -i "$scratch/library.pem" -p "$port" -o IdentitiesOnly=yes -o BatchMode=yes -o StrictHostKeyChecking=no \
+        -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR debian@127.0.0.1 'id -un; hostname')" $'debian\ncloud-1'
+    "$kiln" keypair delete library >/dev/null
     expect 0 "$kiln" instance exec cloud-1 -- findmnt -nbo SIZE /
     [ "$output" -gt $((4500 << 20)) ] || fail "the root has $output bytes: it did not grow"
     imds() { # CURL-OPTION..., the path last

@@ -7,6 +7,7 @@ need jq qemu-img ssh-keygen
 export KILN_HOME=$scratch/home KILN_ACCELERATOR=tcg KILN_FAKE_QEMU=$scratch/qemu
 export PATH=$build/tests/fake-qemu:$PATH
 mkdir "$KILN_FAKE_QEMU"
+reachable "$KILN_FAKE_QEMU"
 "$build/tests/publish_tiny" web 1.0.0 >/dev/null
 run() { "$kiln" run web --type t3.micro --quiet "$@"; }
 field() { "$kiln" instance show "$1" --json | jq -r "$2"; }

@@ -44,6 +44,7 @@ nothing_left_in_work
 id=$(launch tiny)
 instances+=("$id")
 says "$id" "kiln: the foreign disk"
+confined "$id"
 expect 0 "$kiln" instance terminate "$id"
 
 say "import: a disk for another machine, and one without a system"

@@ -47,6 +47,9 @@ expect 0 "$kiln" volume attach data one
 contains "$one as /dev/sdf"
 equals "$(state data)" "in-use $one /dev/sdf attached"
 [ "$(opened_by "$one" "$data")" -gt 0 ] || fail "QEMU has not opened the volume"
+confined "$one"
+expect 0 "$kiln" instance screenshot one "$scratch/screen.png"
+equals "$(head -c 4 "$scratch/screen.png" | tail -c 3)" PNG
 equals "$("$kiln" instance show one --json | jq -r '.volumes[0] | "\(.volume_id) \(.device) \(.delete_on_termination)"')" \
     "$data /dev/sdf false"
 expect 0 "$kiln" instance show one
@@ -197,7 +200,7 @@ instances+=("$six")
 equals "$("$kiln" instance show "$six" --json | jq -r .key_name)" ops
 grep -qF "$("$kiln" keypair show ops --json | jq -r .public_key) ops kiln-launch-key $six" \
     "$KILN_HOME/instances/$six/ssh/authorized_keys" || fail "the key is not among those for the guest"
-tr '\0' '\n' <"/proc/$(qemu_of "$six")/cmdline" | grep "ssh.authorized_keys.root,file=.*/ssh/authorized_keys" >/dev/null ||
+tr '\0' '\n' <"/proc/$(qemu_of "$six")/cmdline" | grep "ssh.authorized_keys.root,string=.* ops kiln-launch-key $six" >/dev/null ||
     fail "the guest does not get the key"
 expect 0 "$kiln" keypair delete ops
 expect 9 "$kiln" keypair show ops

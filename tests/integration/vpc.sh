@@ -101,6 +101,7 @@ cat >"$scratch/bin/qemu-system-x86_64" <<END
 exec $qemu "\${@/,bootindex=0/}" -kernel $kernel -initrd $scratch/initrd -append "console=ttyS0 quiet host=$host:$port"
 END
 chmod +x "$scratch/bin/qemu-system-x86_64"
+reachable "$scratch/bin"
 export PATH=$scratch/bin:$PATH
 
 console() { tr -d '\r' <"$KILN_HOME/instances/$1/console.log"; }
@@ -141,6 +142,7 @@ for _ in $(seq 1200); do # a boot takes its time without KVM
 done
 console "$web" | grep -x "LEASE 172.31.0.4 172.31.0.1 172.31.0.2 kiln.internal web" >/dev/null || fail "$(console "$web")"
 sees "$app" "REACH web"
+confined "$web"
 misses "$other" web
 misses "$web" app # which lets nobody in
 misses "$app" other

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A stand-in for qemu-system-x86_64 for tests of an instance's life: it has a pid file and a QMP monitor, and no guest.
+// A stand-in for qemu-system-x86_64 for tests of an instance's life: it has a QMP monitor, and no guest.
 // What it does is in files in the folder $KILN_FAKE_QEMU: `ignore-powerdown`, `ignore-reboot` and `ignore-quit` make it
 // deaf, `starts-left` (a number) lets that many more start, `commands` gets what it was told. SIGUSR1 is a guest that
 // powers itself off. The build puts it, under QEMU's name, in a folder for the PATH of a test.
+#include "core/descriptor_message.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json_socket.h"
@@ -42,7 +43,7 @@ bool may_start()
 class Monitor
 {
 public:
-    explicit Monitor(const fs::path& path) : listener_(listen_on(path)) {}
+    explicit Monitor(int listener) : listener_(listener) {}
     [[nodiscard]] int descriptor() const { return client_ ? client_->descriptor() : listener_.get(); }
 
     // False when the machine has gone off.
@@ -54,7 +55,12 @@ public:
             return true;
         }
         try {
-            const Json request = client_->receive(in(std::chrono::seconds(5)));
+            DescriptorMessage message =
+                receive_with_descriptor(client_->descriptor(), in(std::chrono::seconds(5)), "the client");
+            const Json& request = message.line;
+            if (message.descriptor) {
+                passed_ = std::move(message.descriptor);
+            }
             return carry_out(request.at("execute").get<std::string>(), request.value("arguments", Json::object()));
         } catch (const Error&) {
             client_.reset();
@@ -74,10 +80,11 @@ private:
     bool carry_out(const std::string& command, const Json& arguments)
     {
         std::ofstream(behavior("commands"), std::ios::app) << command << "\n";
-        if (command == "screendump") {
-            std::ofstream(arguments.at("filename").get<std::string>()) << "\x89PNG\r\n\x1a\n";
+        if (command == "screendump" && arguments.at("filename") == "/dev/fdset/7") {
+            constexpr std::string_view picture = "\x89PNG\r\n\x1a\n";
+            static_cast<void>(::write(passed_.get(), picture.data(), picture.size()) > 0);
         }
-        send({{"return", Json::object()}});
+        send({{"return", command == "add-fd" ? Json{{"fdset-id", 7}, {"fd", 7}} : Json::object()}});
         if (command == "system_powerdown" && !fs::exists(behavior("ignore-powerdown"))) {
             event("SHUTDOWN", "guest-shutdown");
             return false;
@@ -94,21 +101,19 @@ private:
 
     FileDescriptor listener_;
     std::optional<JsonSocket> client_;
+    FileDescriptor passed_; // with add-fd, the last one
 };
 
 } // namespace
 
 int main(int argc, char** argv)
 {
-    fs::path pid_file;
-    fs::path socket;
+    int socket = -1;
     for (int i = 1; i + 1 < argc; ++i) {
         const std::string option = argv[i];
         const std::string value = argv[i + 1];
-        if (option == "-pidfile") {
-            pid_file = value;
-        } else if (option == "-chardev" && value.starts_with("socket,id=qmp,path=")) {
-            socket = value.substr(19, value.find(',', 19) - 19);
+        if (option == "-chardev" && value.starts_with("socket,id=qmp,fd=")) {
+            socket = std::stoi(value.substr(17));
         }
     }
     sigset_t signals;
@@ -121,7 +126,6 @@ int main(int argc, char** argv)
             std::cerr << "the fake QEMU was told not to start\n";
             return 1;
         }
-        write_file_durably(pid_file, std::to_string(::getpid()) + "\n", 0600);
         Monitor monitor(socket);
         const FileDescriptor signalled(::signalfd(-1, &signals, SFD_CLOEXEC));
         for (bool on = true; on;) {
@@ -136,7 +140,6 @@ int main(int argc, char** argv)
                 on = monitor.serve();
             }
         }
-        fs::remove(pid_file);
         return 0;
     } catch (const std::exception& error) {
         std::cerr << error.what() << "\n";

@@ -7,9 +7,12 @@
 #include "launcher/qemu_process.h"
 #include "tests/unit/launcher/fixtures.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace kiln::launcher
@@ -25,7 +28,7 @@ std::string seen_by(const std::vector<std::string>& argv, const std::optional<Co
 {
     const test::TemporaryFolder folder;
     const fs::path log = folder.path() / "log";
-    const WatchedProcess process(start_detached(argv, log, {}, confinement));
+    const WatchedProcess process(start_detached(argv, log, {.confinement = confinement}));
     EXPECT_TRUE(process.wait(std::chrono::seconds(20)));
     return read_file(log);
 }
@@ -44,6 +47,69 @@ TEST(Confinement, Attack38_NoCapabilityNoCoreNoNewPrivileges)
     if (::geteuid() == 0) {
         EXPECT_THAT(seen, HasSubstr("CapBnd:\t0000000000000000\n")); // nor by exec of anything
     }
+}
+
+TEST(Confinement, Attack38_QemuOfRootIsAServiceUser)
+{
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "only root can become another";
+    }
+    const test::TemporaryFolder home;
+    write_file_durably(home.path() / "secret", "of root's", 0600);
+    const ServiceUserChoice choice = find_service_user("/bin/sh", Accelerator::tcg);
+    ASSERT_TRUE(choice.user) << choice.reason;
+    EXPECT_NE(choice.user->uid, 0U);
+    Confinement confinement = confinement_of(paths_in(home.path()));
+    confinement.user = choice.user;
+    const std::string secret = (home.path() / "secret").native();
+    const std::string seen = seen_by({"/bin/sh", "-c", "cat /proc/self/status; cat " + secret}, confinement);
+    for (const char* id : {"Uid", "Gid"}) {
+        const auto number = id == std::string("Uid") ? choice.user->uid : choice.user->gid;
+        EXPECT_THAT(seen, HasSubstr(fmt::format("{0}:\t{1}\t{1}\t{1}\t{1}\n", id, number)));
+    }
+    EXPECT_THAT(seen, testing::ContainsRegex("Groups:[ \t]*\n"));
+    EXPECT_THAT(seen, HasSubstr("CapEff:\t0000000000000000\n"));
+    EXPECT_THAT(seen, HasSubstr("CapBnd:\t0000000000000000\n"));
+    EXPECT_THAT(seen, HasSubstr("NoNewPrivs:\t1\n"));
+    EXPECT_THAT(seen, HasSubstr("Permission denied"));
+    EXPECT_THAT(seen, testing::Not(HasSubstr("of root's")));
+}
+
+TEST(Confinement, WhatCantBeTheServiceUserSaysWhy)
+{
+    if (::geteuid() != 0) {
+        EXPECT_FALSE(find_service_user("/bin/sh", Accelerator::tcg).user);
+        GTEST_SKIP() << "only root can become another";
+    }
+    const test::TemporaryFolder home;
+    fs::permissions(home.path(), fs::perms::owner_all);
+    fs::copy_file("/bin/true", home.path() / "qemu");
+    const ServiceUserChoice hidden = find_service_user(home.path() / "qemu", Accelerator::tcg);
+    EXPECT_FALSE(hidden.user);
+    EXPECT_THAT(hidden.reason, HasSubstr("may not run " + (home.path() / "qemu").native()));
+    ::setenv("KILN_SERVICE_USER", "root", 1);
+    EXPECT_EQ(find_service_user("/bin/sh", Accelerator::tcg).reason, "KILN_SERVICE_USER says so");
+    ::setenv("KILN_SERVICE_USER", "nobody-of-that-name", 1);
+    EXPECT_THROW(static_cast<void>(find_service_user("/bin/sh", Accelerator::tcg)), Error);
+    ::setenv("KILN_SERVICE_USER", "nobody", 1);
+    EXPECT_EQ(find_service_user("/bin/sh", Accelerator::tcg).user.value().name, "nobody");
+    ::unsetenv("KILN_SERVICE_USER");
+}
+
+TEST(Confinement, AProgramHasItsFolderItsPidFileAndWhatItInherits)
+{
+    const test::TemporaryFolder folder;
+    const FileDescriptor given(::open("/dev/full", O_RDONLY | O_CLOEXEC));
+    const FileDescriptor kept(::open("/dev/zero", O_RDONLY | O_CLOEXEC));
+    const fs::path log = folder.path() / "log";
+    const WatchedProcess process(
+        start_detached({"/bin/sh", "-c", "pwd; echo $$; cat pid; ls -l /proc/self/fd"}, log,
+                       {.inherited = {given.get()}, .folder = folder.path(), .pid_file = folder.path() / "pid"}));
+    EXPECT_TRUE(process.wait(std::chrono::seconds(20)));
+    const std::string seen = read_file(log);
+    EXPECT_THAT(seen, testing::StartsWith(fmt::format("{0}\n{1}\n{1}\n", folder.path().native(), process.pid())));
+    EXPECT_THAT(seen, HasSubstr(fmt::format(" {} -> /dev/full\n", given.get())));
+    EXPECT_THAT(seen, testing::Not(HasSubstr("/dev/zero")));
 }
 
 TEST(Confinement, AHelperOfAVpcKeepsWhatMapsRoot)

@@ -5,6 +5,7 @@
 #include "core/files.h"
 #include "core/process.h"
 #include "launcher/disk_copy.h"
+#include "launcher/passed_files.h"
 #include "launcher/qemu_command.h"
 #include "launcher/qemu_process.h"
 #include "tests/support/fake_server.h"
@@ -35,7 +36,7 @@ protected:
             GTEST_SKIP() << "qemu-system-x86 and qemu-utils are not installed";
         }
         fs::create_directories(files_.disks);
-        fs::create_directories(files_.run);
+        fs::create_directories(files_.frames);
         fs::create_directories(files_.ssh);
         write_file_durably(files_.ssh / "id_ed25519.pub", "ssh-ed25519 AAAA test\n");
         make_disks();
@@ -43,9 +44,7 @@ protected:
         instance_.memory = mebibytes(64);
         instance_.disks[0].size = mebibytes(1);
         instance_.disks[0].layers = {folder_.path() / "base.qcow2"};
-        std::vector<std::string> argv = qemu_argv(instance_, files_);
-        argv.emplace_back("-S");
-        qemu_.emplace(start_detached(argv, folder_.path() / "qemu.log"));
+        qemu_.emplace(start_paused());
         for (int i = 0; i < 500 && !qmp_; ++i) {
             try {
                 qmp_ = std::make_unique<QmpClient>(JsonSocket::connect(files_.qmp_socket, "QEMU"));
@@ -62,6 +61,18 @@ protected:
             qemu_->signal(SIGKILL);
             EXPECT_TRUE(qemu_->wait(std::chrono::seconds(10)));
         }
+    }
+
+    [[nodiscard]] pid_t start_paused() const
+    {
+        PassedArgv passed = pass_files(qemu_argv(instance_, files_));
+        passed.argv.emplace_back("-S");
+        std::vector<int> inherited;
+        for (const FileDescriptor& file : passed.files) {
+            inherited.push_back(file.get());
+        }
+        return start_detached(passed.argv, folder_.path() / "qemu.log",
+                              {.inherited = inherited, .folder = passed.folder, .pid_file = passed.pid_file});
     }
 
     void tool(std::vector<std::string> argv) const

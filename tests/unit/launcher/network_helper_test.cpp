@@ -43,7 +43,7 @@ protected:
     Network()
     {
         fs::create_directories(files_.folder);
-        fs::create_directories(files_.run);
+        fs::create_directories(files_.frames);
         fs::create_directories(files_.ssh);
         write_file_durably(files_.ssh / "id_ed25519.pub", "ssh-ed25519 AAAA kiln-launch-key\n");
         save_record(files_, small_instance(files_));
@@ -209,6 +209,36 @@ TEST_F(Network, Attack38_ItsSocketsArePrivate)
         ASSERT_EQ(0, ::stat(socket.c_str(), &status)) << socket;
         EXPECT_EQ(status.st_mode & 0777U, 0600U) << socket;
     }
+}
+
+// As where Kiln runs as root and QEMU does not: the folder lets in whom it is for.
+TEST_F(Network, Attack38_InAnotherUsersFolderItsSocketIsForBoth)
+{
+    if (::geteuid() != 0) {
+        GTEST_SKIP() << "only root can make it another's";
+    }
+    stop();
+    ASSERT_EQ(0, ::chown(files_.frames.c_str(), 65534, 0));
+    start();
+    EXPECT_EQ(static_cast<unsigned>(fs::status(files_.network_socket).permissions()), 0666U);
+    EXPECT_EQ(static_cast<unsigned>(fs::status(files_.network_control_socket).permissions()), 0600U);
+}
+
+TEST_F(Network, Attack38_ALinkInQemusPlaceLeadsNowhere)
+{
+    stop();
+    const fs::path other = home_.path() / "other";
+    const FileDescriptor victim(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    const sockaddr_un address = unix_address(other);
+    ASSERT_EQ(0, ::bind(victim.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
+    fs::rename(files_.qemu_network_socket, home_.path() / "away");
+    fs::create_symlink(other, files_.qemu_network_socket);
+    start();
+    send(test::arp_request(gateway));
+    pollfd polled{victim.get(), POLLIN, 0};
+    EXPECT_EQ(::poll(&polled, 1, 500), 0);
+    fs::rename(home_.path() / "away", files_.qemu_network_socket);
+    greet(); // it goes on where QEMU is there again
 }
 
 TEST_F(Network, Attack38_MalformedRequestsAreErrors)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // VPCs and security groups as files, and what nftables, ip and dnsmasq are told of them.
+#include "core/descriptor_message.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "launcher/network/guest_network.h"
-#include "launcher/vpc/descriptor_message.h"
 #include "launcher/vpc/membership.h"
 #include "launcher/vpc/ruleset.h"
 #include "tests/support/golden.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/vpc/descriptor_message.h"
+#include "core/descriptor_message.h"
 
 #include "core/error.h"
 
@@ -12,7 +12,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-namespace kiln::launcher
+namespace kiln
 {
 namespace
 {
@@ -81,4 +81,4 @@ DescriptorMessage receive_with_descriptor(int socket, Deadline deadline, std::st
     return result;
 }
 
-} // namespace kiln::launcher
+} // namespace kiln

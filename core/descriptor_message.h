@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: a file descriptor over a UNIX socket (SCM_RIGHTS, unix(7)), with a line of JSON.
+// A file descriptor over a UNIX socket (SCM_RIGHTS, unix(7)), with a line of JSON.
 #pragma once
 
 #include "core/file_descriptor.h"
@@ -7,7 +7,7 @@
 
 #include <string_view>
 
-namespace kiln::launcher
+namespace kiln
 {
 
 // Throws Error{launch} when the other side does not take it at once.
@@ -22,4 +22,4 @@ struct DescriptorMessage {
 // the other side.
 [[nodiscard]] DescriptorMessage receive_with_descriptor(int socket, Deadline deadline, std::string_view peer);
 
-} // namespace kiln::launcher
+} // namespace kiln
