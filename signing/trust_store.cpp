@@ -58,8 +58,9 @@ std::vector<fs::path> children_of(const fs::path& folder)
 
 PublicKey load_key(const fs::path& file)
 {
+    const std::string text = read_file(file, largest_key_file); // what can't be read is not damaged
     try {
-        PublicKey key = PublicKey::from_pem(read_file(file, largest_key_file));
+        PublicKey key = PublicKey::from_pem(text);
         if (file_name_of(key) != file.filename()) {
             throw Error(ErrorKind::untrusted, fmt::format("its name should be {}", file_name_of(key).native()));
         }
@@ -79,8 +80,9 @@ auto read_statement(const fs::path& key_file, KeyStatementClaim::Kind kind, cons
     if (!fs::exists(fs::symlink_status(file))) {
         return std::nullopt;
     }
+    const std::string text = read_file(file, largest_statement);
     try {
-        return verify(read_file(file, largest_statement));
+        return verify(text);
     } catch (const Error& error) {
         throw Error(ErrorKind::untrusted,
                     fmt::format("what was said about a key in {} is damaged: {}", file.native(), error.what()),
