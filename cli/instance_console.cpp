@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // kiln instance console: what the guest wrote to its serial port. It is the guest's word: on the way to a terminal its
 // control characters are made visible.
+#include "cli/console_attach.h"
 #include "cli/instance_commands.h"
 #include "core/error.h"
 #include "core/file_descriptor.h"
@@ -32,6 +33,7 @@ struct ConsoleOptions {
     unsigned lines = 0; // 0: all
     bool follow = false;
     bool raw = false;
+    bool attach = false;
 };
 
 // Whole lines as they come; serial lines end in CR LF.
@@ -124,8 +126,12 @@ void follow(const Context& context, const launcher::Instance& instance, const Fi
 void console(const Context& context, const ConsoleOptions& options)
 {
     const launcher::Instance instance = launcher::resolve_instance(context.paths, options.reference);
-    if (options.follow && context.json) {
-        throw Error(ErrorKind::usage, "--follow and --json exclude each other");
+    if ((options.follow || options.attach) && context.json) {
+        throw Error(ErrorKind::usage, "--follow or --attach and --json exclude each other");
+    }
+    if (options.attach) {
+        attach_console(context, instance);
+        return;
     }
     const launcher::InstancePaths files(context.paths, instance.id);
     const FileDescriptor file(::open(files.console.c_str(), O_RDONLY | O_CLOEXEC));
@@ -158,6 +164,10 @@ void add_instance_console(CLI::App& instance, Context& context)
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N");
     command->add_flag("-f,--follow", options->follow, "Go on until the instance ends");
+    command
+        ->add_flag("--attach", options->attach,
+                   "Type into it, too, until Ctrl-]; what the guest sends drives your terminal")
+        ->excludes("--follow", "--lines");
     command->add_flag("--raw", options->raw, "The guest's bytes as they are, with what drives a terminal");
     on_run(*command, context, [&context, options] { console(context, *options); });
 }

@@ -129,6 +129,8 @@ struct InstancePaths {
     std::filesystem::path run;             // 0700, below Paths::run
     std::filesystem::path qmp_socket;
     std::filesystem::path agent_socket;
+    std::filesystem::path console_socket; // of the guest's serial port, for one at a time (console_lock)
+    std::filesystem::path console_lock;
     std::filesystem::path control_socket;         // the supervisor's
     std::filesystem::path pid_file;               // QEMU's
     std::filesystem::path network_pid_file;       // the network helper's, and its sockets:

@@ -99,16 +99,15 @@ private:
     {
         const auto path = find_option(value, "path");
         if (path && value.starts_with("socket,")) {
-            return value.replace(path->begin, path->end - path->begin,
-                                 fmt::format("fd={}", keep(listen_on(path->value))));
+            value.replace(path->begin, path->end - path->begin, fmt::format("fd={}", keep(listen_on(path->value))));
         }
-        if (path && value.starts_with("file,")) {
-            FileDescriptor file(::open(path->value.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+        if (const auto log = find_option(value, "logfile")) {
+            FileDescriptor file(::open(log->value.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
             if (!file) {
-                throw system_error(errno, fmt::format("opening {}", path->value));
+                throw system_error(errno, fmt::format("opening {}", log->value));
             }
-            add_to_set(++sets_, std::move(file), "chardev");
-            return value.replace(path->begin, path->end - path->begin, fmt::format("path=/dev/fdset/{}", sets_));
+            add_to_set(++sets_, std::move(file), "log");
+            value.replace(log->begin, log->end - log->begin, fmt::format("logfile=/dev/fdset/{}", sets_));
         }
         return value;
     }

@@ -106,8 +106,10 @@ TEST_F(PassedFiles, TheConsoleIsAppendedTo)
 {
     write_file_durably(files_.console, "before\n");
     const PassedArgv passed = pass_files(qemu_argv(instance_, files_));
-    const std::string console = argument(passed, "-chardev", "file,id=console,");
-    EXPECT_THAT(console, testing::MatchesRegex("file,id=console,path=/dev/fdset/[0-9]+,append=on"));
+    const std::string console = argument(passed, "-chardev", "id=console,");
+    EXPECT_THAT(console,
+                testing::MatchesRegex("socket,id=console,fd=[0-9]+,server=on,wait=off,logfile=/dev/fdset/[0-9]+,"
+                                      "logappend=on"));
     EXPECT_THAT(files_of_set(passed, std::to_string(number_after(console, "fdset/"))), ElementsAre("console.log w"));
     EXPECT_EQ(read_file(files_.console), "before\n");
 }
