@@ -4,7 +4,7 @@
 #include "core/files.h"
 #include "core/text.h"
 #include "launcher/control.h"
-#include "launcher/disk_copy.h"
+#include "launcher/snapshot/disk_copy.h"
 #include "launcher/supervisor.h"
 #include "signing/base64.h"
 

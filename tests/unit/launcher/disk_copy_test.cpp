@@ -4,9 +4,9 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/process.h"
-#include "launcher/disk_copy.h"
 #include "launcher/qemu_command.h"
 #include "launcher/qemu_process.h"
+#include "launcher/snapshot/disk_copy.h"
 #include "tests/support/fake_server.h"
 #include "tests/unit/launcher/fixtures.h"
 

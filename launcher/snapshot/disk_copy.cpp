@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "launcher/disk_copy.h"
+#include "launcher/snapshot/disk_copy.h"
 
 #include "core/error.h"
 #include "core/files.h"
