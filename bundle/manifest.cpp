@@ -88,12 +88,24 @@ Json to_json(const std::optional<Parent>& parent)
         {"name", parent->name}, {"version", parent->version.to_string()}, {"manifest", parent->manifest.to_string()}};
 }
 
+Json to_json(const SnapshotFacts& snapshot)
+{
+    return {{"consistency_reason", or_null(snapshot.consistency_reason)},
+            {"frozen_us", snapshot.frozen_us},
+            {"exact", snapshot.exact},
+            {"drift", snapshot.drift ? bundle::to_json(*snapshot.drift) : Json(nullptr)}};
+}
+
 Json to_json(const Source& source)
 {
-    return {{"kind", source.kind},
-            {"recipe", source.recipe ? Json(source.recipe->to_string()) : Json(nullptr)},
-            {"instance", or_null(source.instance)},
-            {"consistency", or_null(source.consistency)}};
+    Json json = {{"kind", source.kind},
+                 {"recipe", source.recipe ? Json(source.recipe->to_string()) : Json(nullptr)},
+                 {"instance", or_null(source.instance)},
+                 {"consistency", or_null(source.consistency)}};
+    if (source.snapshot) { // no null otherwise: a build's manifest stays one that every Kiln of schema 2 reads
+        json["snapshot"] = to_json(*source.snapshot);
+    }
+    return json;
 }
 
 Json to_json(const std::vector<Software>& software)

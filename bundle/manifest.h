@@ -3,6 +3,7 @@
 // docs/bundle-format.md documents every field. It carries no AMI id: an id belongs to a region.
 #pragma once
 
+#include "bundle/drift.h"
 #include "core/byte_size.h"
 #include "core/digest.h"
 #include "core/json.h"
@@ -62,12 +63,21 @@ struct BlockDeviceMapping {
     std::vector<LayerReference> layers{}; // bottom first; none: blank, never of the root device
 };
 
+// How a snapshot was taken.
+struct SnapshotFacts {
+    std::optional<std::string> consistency_reason{}; // why it is no better than "crash"
+    std::int64_t frozen_us = 0;                      // how long the guest's file systems were frozen
+    bool exact = false;                              // nothing was scrubbed: it is the instance, identity and all
+    std::optional<Drift> drift{};                    // from the AMI of the instance; none: it was not compared
+};
+
 struct Source {
     std::string kind; // "recipe" or "instance"
     // Of the resolved recipe; for an instance, the one that its AMI came from.
     std::optional<Digest> recipe;
-    std::optional<std::string> instance;    // "i-..."
-    std::optional<std::string> consistency; // of a snapshot: "filesystem" or "crash"
+    std::optional<std::string> instance;     // "i-..."
+    std::optional<std::string> consistency;  // of a snapshot: "filesystem" or "crash"
+    std::optional<SnapshotFacts> snapshot{}; // none also of one that an older Kiln took
 };
 
 struct Parent {

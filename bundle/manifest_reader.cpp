@@ -234,6 +234,19 @@ std::optional<Parent> read_parent(ObjectReader& reader)
     return parent;
 }
 
+SnapshotFacts read_snapshot(ObjectReader reader)
+{
+    SnapshotFacts snapshot;
+    snapshot.consistency_reason = reader.string_or_null("consistency_reason", longest_text);
+    snapshot.frozen_us = reader.integer("frozen_us", 0, std::int64_t{1} << 40U);
+    snapshot.exact = reader.boolean("exact");
+    if (!reader.any("drift").is_null()) {
+        snapshot.drift = read_drift(reader.object("drift"));
+    }
+    reader.finish();
+    return snapshot;
+}
+
 Source read_source(ObjectReader reader)
 {
     Source source;
@@ -251,6 +264,13 @@ Source read_source(ObjectReader reader)
     const bool from_instance = source.kind == "instance";
     if (source.instance.has_value() != from_instance || source.consistency.has_value() != from_instance) {
         reader.refuse("kind", "does not go with instance and consistency, which only an instance has");
+    }
+    // Manifests of before the key have it not.
+    if (reader.has("snapshot") && !reader.any("snapshot").is_null()) {
+        if (!from_instance) {
+            reader.refuse("snapshot", "only an instance has");
+        }
+        source.snapshot = read_snapshot(reader.object("snapshot"));
     }
     reader.finish();
     return source;
