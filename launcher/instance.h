@@ -45,11 +45,12 @@ using Tags = std::map<std::string, std::string>;
 
 // One disk of an instance: its own overlay over the AMI's layers.
 struct InstanceDisk {
-    std::string device;                        // "/dev/vda"
-    ByteSize size;                             // at least the AMI's
-    bool delete_on_termination = true;         // kept for a snapshot; terminate deletes every disk
-    std::filesystem::path overlay;             // qcow2 without a backing-file string
-    std::vector<std::filesystem::path> layers; // bottom first, read-only, in the registry
+    std::string device;                         // "/dev/vda"
+    ByteSize size;                              // at least the AMI's
+    bool delete_on_termination = true;          // kept for a snapshot; terminate deletes every disk
+    std::filesystem::path overlay;              // qcow2, written to
+    std::vector<std::filesystem::path> layers;  // bottom first, read-only, in the registry
+    std::vector<std::filesystem::path> lower{}; // overlays between the two, bottom first (snapshot/overlays.h)
 };
 
 // How the guest reaches its metadata service (EC2's MetadataOptions).

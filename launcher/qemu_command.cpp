@@ -40,8 +40,17 @@ void add_disk(std::vector<std::string>& argv, const InstanceDisk& disk, std::siz
         argv.insert(argv.end(), {"-blockdev", qcow2_node(name, disk.layers[i], true, below).dump()});
         below = name;
     }
-    argv.insert(argv.end(), {"-blockdev", qcow2_node(overlay_node(index), disk.overlay, false, below).dump(), "-device",
-                             fmt::format("virtio-blk-pci,drive={},serial={},bootindex={}", overlay_node(index),
+    for (const std::filesystem::path& overlay : disk.lower) {
+        const std::string name = overlay_node(index, overlay);
+        Json node = qcow2_node(name, overlay, true, below);
+        node["file"].update(
+            {{"read-only", false}, {"auto-read-only", true}}); // until it is merged into, QEMU only reads
+        argv.insert(argv.end(), {"-blockdev", node.dump()});
+        below = name;
+    }
+    const std::string top = overlay_node(index, disk.overlay);
+    argv.insert(argv.end(), {"-blockdev", qcow2_node(top, disk.overlay, false, below).dump(), "-device",
+                             fmt::format("virtio-blk-pci,drive={},serial={},bootindex={}", top,
                                          disk.device.substr(disk.device.rfind('/') + 1), index)});
 }
 
@@ -64,9 +73,11 @@ std::vector<std::size_t> in_device_order(const std::vector<InstanceDisk>& disks)
 
 } // namespace
 
-std::string overlay_node(std::size_t disk)
+std::string overlay_node(std::size_t disk, const std::filesystem::path& overlay)
 {
-    return fmt::format("disk{}", disk);
+    std::string number = overlay.stem().extension();
+    std::ranges::replace(number, '.', '-');
+    return fmt::format("disk{}{}", disk, number);
 }
 
 std::string layer_node(std::size_t disk, std::size_t layer)

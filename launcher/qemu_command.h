@@ -18,8 +18,9 @@ inline constexpr const char* firmware_variables = "/usr/share/OVMF/OVMF_VARS_4M.
 
 [[nodiscard]] std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths& paths);
 
-// Names of block nodes: the instance's overlay of disk 0 is "disk0", its AMI's topmost layer "disk0-layer2".
-[[nodiscard]] std::string overlay_node(std::size_t disk);
+// Names of block nodes: the instance's first overlay of disk 0 is "disk0", that in "disk0.3.qcow2" is "disk0-3", its
+// AMI's topmost layer "disk0-layer2".
+[[nodiscard]] std::string overlay_node(std::size_t disk, const std::filesystem::path& overlay = {});
 [[nodiscard]] std::string layer_node(std::size_t disk, std::size_t layer);
 
 // A qcow2 node over the node `backing` (empty: over nothing) as -blockdev and blockdev-add take it.

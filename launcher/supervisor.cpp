@@ -14,6 +14,7 @@
 #include "launcher/life/removal.h"
 #include "launcher/life/start.h"
 #include "launcher/qemu_command.h"
+#include "launcher/snapshot/overlays.h"
 
 #include <fmt/format.h>
 
@@ -89,6 +90,8 @@ void Supervisor::start()
         } else if (instance_.state == InstanceState::stopping) { // the one before was to see it through
             begin_shutdown(shutdown_patience(instance_.accelerator));
         }
+        instance_.disks = reconcile_overlays(paths_, *qmp_).disks;
+        in_background([this] { merge_disks(); });
         // The supervisor before may have died between freeze and thaw.
         std::thread([this] { static_cast<void>(agent_.answers(seconds(5)) && thaw_left_over()); }).detach();
         return;
@@ -156,6 +159,7 @@ void Supervisor::launch_qemu()
         power_.emplace(*qmp_, agent_, *qemu_);
         add_ssh_forward();
         add_forwards();
+        in_background([this] { merge_disks(); });
     } catch (const Error&) {
         qemu_->signal(SIGKILL);
         static_cast<void>(qemu_->wait(seconds(10)));

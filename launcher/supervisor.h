@@ -63,7 +63,8 @@ private:
     [[nodiscard]] Json carry_out(const Json& request, const JsonSocket& client);
     [[nodiscard]] Json shut_down(std::chrono::seconds patience);
     [[nodiscard]] Json exec(const Json& request, const std::function<bool()>& cancelled);
-    [[nodiscard]] Json copy(const std::filesystem::path& into, const std::function<bool()>& cancelled);
+    [[nodiscard]] Json freeze_disks(bool freeze, const std::function<bool()>& cancelled);
+    void merge_disks() noexcept;
     [[nodiscard]] Json guest_file(const Json& request);
     [[nodiscard]] Json screenshot();
     [[nodiscard]] Json add_port(std::uint16_t guest_port, std::uint16_t host_port);
@@ -78,7 +79,7 @@ private:
     std::optional<Power> power_;
     std::atomic<bool> shutting_down_ = false;
     bool to_be_terminated_ = false;
-    std::mutex copying_;
+    std::mutex changing_overlays_;
     std::mutex taking_screenshot_;
     std::atomic<int> serving_ = 0;
 };

@@ -4,7 +4,7 @@
 #include "core/files.h"
 #include "core/text.h"
 #include "launcher/control.h"
-#include "launcher/snapshot/disk_copy.h"
+#include "launcher/snapshot/point_in_time.h"
 #include "launcher/supervisor.h"
 #include "signing/base64.h"
 
@@ -23,6 +23,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::string_view what = "the request";
+constexpr ByteSize merge_speed = mebibytes(128); // of bytes a second; the guest has the rest of the disk's
 
 std::uint16_t port_of(const Json& request, std::string_view key, std::int64_t lowest = 1)
 {
@@ -45,6 +46,7 @@ void Supervisor::answer_one(FileDescriptor fd)
     JsonSocket client(std::move(fd), "the client");
     Json answer;
     std::optional<std::uint16_t> forward; // lasts until the client goes
+    bool frozen = false;                  // the same
     try {
         const Json request = client.receive(in(seconds(10)));
         if (string_member(request, "request", "the request") == "forward") {
@@ -52,13 +54,14 @@ void Supervisor::answer_one(FileDescriptor fd)
             answer = result_answer({{"port", *forward}});
         } else {
             answer = result_answer(carry_out(request, client));
+            frozen = string_member(request, "request", what) == "freeze-disks";
         }
     } catch (const std::exception& error) {
         answer = error_answer(error);
     }
     try {
         client.send(answer, in(seconds(60)));
-        while (forward && !client.closed() && !qemu_->ended()) {
+        while ((forward || frozen) && !client.closed() && !qemu_->ended()) {
             std::this_thread::sleep_for(milliseconds(50));
         }
     } catch (const Error&) { // the client has gone
@@ -68,6 +71,9 @@ void Supervisor::answer_one(FileDescriptor fd)
             network_.remove_forward(*forward);
         }
     } catch (const Error&) { // QEMU has gone
+    }
+    if (frozen) {
+        merge_disks();
     }
 }
 
@@ -121,8 +127,12 @@ Json Supervisor::carry_out(const Json& request, const JsonSocket& client)
     if (name == "connection-states") {
         return {{"states", network_.connection_states(port_of(request, "host_port"), port_of(request, "guest_port"))}};
     }
-    if (name == "copy-disks") {
-        return copy(string_member(request, "into", what), cancelled);
+    if (name == "freeze-disks") {
+        return freeze_disks(bool_member(request, "freeze", what), cancelled);
+    }
+    if (name == "merge-disks") {
+        merge_disks();
+        return Json::object();
     }
     throw Error(ErrorKind::internal, fmt::format("the supervisor knows no request {}", printable(name, false)));
 }
@@ -176,23 +186,44 @@ Json Supervisor::remove_port(std::uint16_t host_port)
     return Json::object();
 }
 
-Json Supervisor::copy(const std::filesystem::path& into, const std::function<bool()>& cancelled)
+Json Supervisor::freeze_disks(bool freeze, const std::function<bool()>& cancelled)
 {
-    const std::unique_lock one_at_a_time(copying_, std::try_to_lock);
-    if (!one_at_a_time) {
-        throw Error(ErrorKind::conflict, fmt::format("another snapshot of {} is under way", instance_.id),
-                    "wait until it is done");
+    const std::lock_guard one_at_a_time(changing_overlays_);
+    const PointInTime taken = take_point_in_time(paths_, *qmp_, agent_, freeze, cancelled);
+    Json overlays = Json::array();
+    for (const auto& disk : taken.overlays) {
+        Json files = Json::array();
+        for (const std::filesystem::path& file : disk) {
+            files.push_back(file.native());
+        }
+        overlays.push_back(std::move(files));
     }
-    const DiskCopies copies = copy_running_disks(instance_, into, *qmp_, agent_, cancelled);
-    Json disks = Json::array();
-    for (const CopiedDisk& disk : copies.disks) {
-        disks.push_back({{"device", disk.disk.device}, {"delta", disk.delta.native()}});
+    const Json detail = {{"consistency", taken.consistency.kind},
+                         {"reason", taken.consistency.reason},
+                         {"frozen_us", taken.consistency.frozen_for.count()}};
+    append_event(paths_, "disks-frozen", detail);
+    Json answer = detail;
+    answer["overlays"] = std::move(overlays);
+    return answer;
+}
+
+// As soon as nobody reads the lower overlays; one that fails is tried again after the next snapshot or start.
+void Supervisor::merge_disks() noexcept
+{
+    const auto ended = [this] { return qemu_->ended(); };
+    try {
+        while (!ended()) {
+            {
+                const std::lock_guard one_at_a_time(changing_overlays_);
+                if (merge_overlays(paths_, *qmp_, merge_speed, ended)) {
+                    return;
+                }
+            }
+            std::this_thread::sleep_for(milliseconds(200));
+        }
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "the disks of {}: {}\n", instance_.id, error.what());
     }
-    append_event(paths_, "copied", {{"consistency", copies.consistency}, {"frozen_ms", copies.frozen_for.count()}});
-    return {{"disks", disks},
-            {"consistency", copies.consistency},
-            {"consistency_reason", copies.consistency_reason},
-            {"frozen_ms", copies.frozen_for.count()}};
 }
 
 } // namespace kiln::launcher

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // publish_tiny NAME VERSION [public]: publishes an AMI of one tiny hand-made disk in the region `local` of $KILN_HOME,
 // signed by the home's account, for tests of the command line that need an image and no guest. The disk has 300,000
-// bytes or $PUBLISH_TINY_SIZE.
+// bytes or $PUBLISH_TINY_SIZE, or is the qcow2 file $PUBLISH_TINY_DISK of 64 MiB, and then there is a second, blank one,
+// and QEMU boots it without UEFI.
 #include "core/error.h"
 #include "core/files.h"
 #include "core/paths.h"
@@ -23,6 +24,16 @@ std::size_t disk_size()
 {
     const char* size = std::getenv("PUBLISH_TINY_SIZE");
     return size == nullptr ? 300'000 : std::stoul(size);
+}
+
+// By a real QEMU.
+void make_bootable(kiln::bundle::Manifest& manifest)
+{
+    manifest.boot_mode = "bios";
+    manifest.launch.minimum_memory.reset();
+    manifest.launch.instance_type.reset();
+    manifest.block_devices[0].size = kiln::mebibytes(64);
+    manifest.block_devices.push_back({.device = "/dev/vdb", .size = kiln::mebibytes(64)});
 }
 
 } // namespace
@@ -50,7 +61,12 @@ int main(int argc, char** argv)
         manifest.launch.deprecated_on.reset();
         manifest.owner = account.id;
         const std::filesystem::path file = paths.home / random_hex(12);
-        write_file_durably(file, test::made_qcow2(std::string(argv[1]) + argv[2] + std::string(disk_size(), '.')));
+        if (const char* disk = std::getenv("PUBLISH_TINY_DISK"); disk != nullptr) {
+            make_bootable(manifest);
+            std::filesystem::copy_file(disk, file);
+        } else {
+            write_file_durably(file, test::made_qcow2(std::string(argv[1]) + argv[2] + std::string(disk_size(), '.')));
+        }
         std::cout << region
                          .publish(manifest, {{"/dev/vda", file}}, signing::load_account_key(paths, nullptr),
                                   {{std::string(bundle::sbom_artifact_type), "{}"}})
