@@ -72,7 +72,7 @@ DiskSet seal_copies(const std::vector<FrozenVolume>& volumes, const SealOptions&
         const std::uint64_t changed = server.write_difference(i, volume.base, layer, difference, stop);
         Volume finished{
             .device = volume.device, .size = volume.size, .delete_on_termination = volume.delete_on_termination};
-        if (changed > 0 || volume.base.empty()) { // else it is the base's disk as it is
+        if (changed > 0 || (i == 0 && volume.base.empty())) { // else it is the base's disk as it is, or blank
             finished.layers.push_back({layer});
         }
         disks.volumes.push_back(std::move(finished));

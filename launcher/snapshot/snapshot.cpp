@@ -68,7 +68,7 @@ void freeze_stopped(const InstancePaths& files, const Instance& instance, Frozen
     update_record(files, [&](Instance& now) { push_overlays(now, tops); });
     const bool whole = shut_down(instance);
     frozen.consistency = whole ? "filesystem" : "crash";
-    frozen.reason = whole ? "" : fmt::format("the guest did not shut down by itself: {}", instance.state_reason);
+    frozen.reason = whole ? "" : fmt::format("it was not shut down in order: {}", instance.state_reason);
 }
 
 // The overlays of one that was not started since are empty.
