@@ -16,6 +16,7 @@
 #include "launcher/life/removal.h"
 #include "launcher/life/start.h"
 #include "launcher/qemu_command.h"
+#include "launcher/snapshot/overlays.h"
 #include "launcher/storage/volume_store.h"
 #include "launcher/vpc/membership.h"
 
@@ -94,6 +95,8 @@ void Supervisor::start()
         } else if (instance_.state == InstanceState::stopping) { // the one before was to see it through
             begin_shutdown(shutdown_patience(instance_.accelerator));
         }
+        reconcile_overlays(home_, paths_, *qmp_);
+        in_background([this] { merge_disks(); });
         // The supervisor before may have died between freeze and thaw.
         std::thread([this] { static_cast<void>(agent_.answers(seconds(5)) && thaw_left_over()); }).detach();
         return;
@@ -156,6 +159,7 @@ void Supervisor::launch_qemu()
 {
     std::filesystem::remove(qemu_log(paths_)); // its last words were about another start
     require_sound_volumes(home_, instance_);
+    remove_unknown_overlays(own_disks(home_, paths_)); // of one that was killed
     static_cast<void>(network_.start());
     Confinement confinement = confinement_of(home_);
     const CgroupAttempt cgroup = make_cgroup(instance_.id, {.memory = instance_.memory, .vcpus = instance_.vcpus});
@@ -170,6 +174,7 @@ void Supervisor::launch_qemu()
         network_.await_network();
         add_ssh_forward();
         add_forwards();
+        in_background([this] { merge_disks(); });
     } catch (const Error&) {
         qemu_->signal(SIGKILL);
         static_cast<void>(qemu_->wait(seconds(10)));
