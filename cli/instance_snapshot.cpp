@@ -85,11 +85,12 @@ void prefer_last_snapshot(const Context& context, const registry::Region& region
         if (last.manifest.source.instance != instance.id) {
             return;
         }
-        for (bundle::BlockDeviceMapping& mapping : base.devices) {
-            const auto& devices = last.manifest.block_devices;
-            const auto found = std::ranges::find(devices, mapping.device, &bundle::BlockDeviceMapping::device);
-            if (found != devices.end()) {
-                mapping = *found;
+        for (const bundle::BlockDeviceMapping& mapping : last.manifest.block_devices) {
+            const auto found = std::ranges::find(base.devices, mapping.device, &bundle::BlockDeviceMapping::device);
+            if (found != base.devices.end()) {
+                *found = mapping;
+            } else { // of a volume that was attached since the launch
+                base.devices.push_back(mapping);
             }
         }
         base.leases.push_back(std::move(last.lease));

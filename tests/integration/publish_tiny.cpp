@@ -80,7 +80,7 @@ int main(int argc, char** argv)
             manifest.block_devices[0].size =
                 require_safe_qcow2(lowest.substr(0, qcow2_header_bytes), ByteSize(lowest.size())).virtual_size;
         }
-        if (const char* blank = std::getenv("PUBLISH_TINY_BLANK"); blank != nullptr) {
+        if (const char* blank = std::getenv("PUBLISH_TINY_BLANK"); blank != nullptr && *blank != '\0') {
             manifest.block_devices.push_back({.device = "/dev/vdb", .size = ByteSize(std::stoull(blank))});
         }
         std::cout << region
