@@ -19,6 +19,7 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace kiln::builder
@@ -83,6 +84,8 @@ public:
     [[nodiscard]] FoundFilesystem filesystem_on(const std::string& device);
     // What the one system on the disks mounts where, "/" first, by libguestfs's own inspection, which takes seconds.
     [[nodiscard]] std::vector<Mountpoint> inspect_system();
+    // The same of each system.
+    [[nodiscard]] std::vector<std::vector<Mountpoint>> inspect_systems();
     void mount(const std::string& device, const std::string& mount_point);
     void unmount(const std::string& mount_point);
     void unmount_all();                                                 // all that was written is on the disks then
@@ -127,6 +130,25 @@ public:
     void unmount_memory(const std::string& path);
     // write_file() that not even LIBGUESTFS_TRACE prints.
     void write_secret(const std::string& path, std::string_view content);
+
+    struct Metadata {
+        std::uint32_t mode = 0; // with the type, as stat(2) has it
+        std::uint32_t user = 0;
+        std::uint32_t group = 0;
+        std::uint64_t size = 0;
+    };
+    // These three don't follow a symbolic link at the end of the path.
+    [[nodiscard]] Metadata metadata(const std::string& path);
+    [[nodiscard]] bool is_there(const std::string& path);
+    [[nodiscard]] std::string link_target(const std::string& path);
+    // Two trees, that at "/" and that at `other`, a path in it: the entries of find(1)'s -printf `format`, which starts
+    // with no space and ends with a NUL, that are in one listing only. At most 16 MiB of each.
+    [[nodiscard]] std::pair<std::string, std::string> listing_differences(const std::string& other,
+                                                                          const std::string& format);
+    // Of regular files and symbolic links below `root` ("" or a path): "SHA256  ./PATH", each with a NUL.
+    [[nodiscard]] std::string content_digests(const std::string& root, const std::vector<std::string>& paths);
+    // dpkg's lists of files of these packages ("NAME" or "NAME:ARCHITECTURE"), each after a line "@NAME".
+    [[nodiscard]] std::string package_lists(const std::string& root, const std::vector<std::string>& packages);
 
     // Makes the free blocks of a mounted file system zeroes, each to its last byte: what was there is gone.
     void trim(const std::string& mount_point);

@@ -212,6 +212,73 @@ void BlockServer::write_layer(std::size_t disk, std::size_t base, const fs::path
     execute("blockdev-del", {{"node-name", "layer"}});
 }
 
+std::uint64_t BlockServer::write_difference(std::size_t disk, const std::vector<fs::path>& base, const fs::path& layer,
+                                            const DifferenceOptions& options, const std::stop_token& stop)
+{
+    const DiskChain& chain = disks_.at(disk);
+    const auto common = static_cast<std::size_t>(std::ranges::mismatch(chain.layers, base).in1 -
+                                                 chain.layers.begin()); // the same files at the bottom
+    create_overlay(layer, chain.size, {"-o", "compression_type=zstd"});
+    std::vector<std::string> nodes;
+    const auto add = [&](Json node) {
+        nodes.push_back(node.at("node-name"));
+        execute("blockdev-add", node);
+    };
+    Json below = nullptr;
+    for (std::size_t i = 0; i < base.size(); ++i) {
+        add(qcow2_node(fmt::format("base-{}", i), base[i], true, below));
+        below = nodes.back();
+    }
+    if (base.empty()) {
+        add({{"driver", "null-co"}, {"node-name", "base-none"}, {"size", chain.size.bytes()}, {"read-zeroes", true}});
+    }
+    const std::string base_top = nodes.back();
+    // Over the same layers as in use later, so that zeroes stay zeroes and don't become holes.
+    add(qcow2_node("layer-file", layer, false, base.empty() ? Json(nullptr) : Json(base_top)));
+    add({{"driver", "compress"}, {"node-name", "layer"}, {"file", "layer-file"}});
+    const std::string top = node_name(disk, depth_of(chain));
+    const std::vector<std::pair<std::string, bool>> exports = {{top, false}, {base_top, false}, {"layer", true}};
+    for (const auto& [node, writable] : exports) {
+        execute("block-export-add", {{"type", "nbd"},
+                                     {"id", "difference-" + node},
+                                     {"node-name", node},
+                                     {"name", "difference-" + node},
+                                     {"writable", writable},
+                                     {"allocation-depth", !writable}});
+    }
+    std::uint64_t written = 0;
+    {
+        NbdDisk from(socket_, "difference-" + top);
+        NbdDisk before(socket_, "difference-" + base_top);
+        NbdDisk to(socket_, "difference-layer");
+        written = builder::write_difference(from, static_cast<std::uint32_t>(depth_of(chain) + 1 - common), before,
+                                            static_cast<std::uint32_t>(base.size() - common), to, options, stop);
+    }
+    for (const auto& [node, writable] : exports) {
+        execute("block-export-del", {{"id", "difference-" + node}, {"mode", "hard"}});
+    }
+    for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
+        remove_node(*node);
+    }
+    return written;
+}
+
+// An export ends a moment after it was asked to.
+void BlockServer::remove_node(const std::string& node)
+{
+    for (int tries = 0;; ++tries) {
+        try {
+            execute("blockdev-del", {{"node-name", node}});
+            return;
+        } catch (const Error&) {
+            if (tries == 200) {
+                throw;
+            }
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+}
+
 void BlockServer::stop()
 {
     execute("nbd-server-stop", Json::object());

@@ -4,6 +4,7 @@
 // layer's own backing-file field is never looked at. Layers are cut and merged while it runs.
 #pragma once
 
+#include "builder/layer_difference.h"
 #include "core/background_process.h"
 #include "core/byte_size.h"
 #include "core/qmp_client.h"
@@ -48,11 +49,18 @@ public:
     void write_layer(std::size_t disk, std::size_t base, const std::filesystem::path& layer,
                      const std::stop_token& stop);
 
+    // The same for a disk whose content is known to be a change of `base` (qcow2, bottom first; empty: of zeroes): only
+    // what differs is stored. Returns how many bytes do.
+    std::uint64_t write_difference(std::size_t disk, const std::vector<std::filesystem::path>& base,
+                                   const std::filesystem::path& layer, const DifferenceOptions& options,
+                                   const std::stop_token& stop);
+
     // Flushes and closes the disks.
     void stop();
 
 private:
     Json execute(const std::string& command, const Json& arguments);
+    void remove_node(const std::string& node);
     void run_job(const std::string& command, Json arguments, const std::stop_token& stop);
 
     std::vector<DiskChain> disks_;

@@ -12,50 +12,75 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace kiln::builder
 {
 namespace fs = std::filesystem;
+namespace
+{
 
-DiskSet seal_copies(const std::vector<DiskCopy>& copies, const SealOptions& options, Progress& progress,
+// What sealing writes goes into an overlay of its own.
+std::vector<DiskChain> chains_of(const std::vector<FrozenVolume>& volumes, const fs::path& work)
+{
+    std::vector<DiskChain> chains;
+    for (std::size_t i = 0; i < volumes.size(); ++i) {
+        DiskChain chain{
+            .size = volumes[i].size, .layers = volumes[i].layers, .top = work / fmt::format("sealed{}.qcow2", i)};
+        std::ranges::copy(volumes[i].overlays, std::back_inserter(chain.layers));
+        chains.push_back(std::move(chain));
+    }
+    return chains;
+}
+
+Software seal_in_appliance(const BlockServer& server, std::size_t disks, const SealOptions& options, Progress& progress,
+                           const std::stop_token& stop)
+{
+    progress.stage("start the libguestfs appliance");
+    std::vector<ApplianceDrive> drives;
+    for (std::size_t i = 0; i < disks; ++i) {
+        drives.push_back({server.socket(), BlockServer::export_name(i)});
+    }
+    Appliance appliance(
+        {.accelerator = options.accelerator, .temporary = options.work, .warm = options.cache / "appliance"}, drives,
+        stop);
+    progress.stage("seal and inspect");
+    mount_found_system(appliance, find_whole_system(appliance), nullptr, 0);
+    seal(appliance);
+    Software software = read_software(appliance);
+    appliance.shutdown();
+    return software;
+}
+
+} // namespace
+
+DiskSet seal_copies(const std::vector<FrozenVolume>& volumes, const SealOptions& options, Progress& progress,
                     const std::stop_token& stop)
 {
     require_program("qemu-storage-daemon", "qemu-system-common");
     DiskSet disks;
-    std::vector<DiskChain> chains;
-    chains.reserve(copies.size());
-    for (const DiskCopy& copy : copies) {
-        chains.push_back({.size = copy.size, .layers = copy.layers, .top = copy.delta});
+    BlockServer server(chains_of(volumes, options.work), options.sockets);
+    if (!options.exact) {
+        disks.software = seal_in_appliance(server, volumes.size(), options, progress, stop);
     }
-
-    progress.stage("start the libguestfs appliance");
-    BlockServer server(chains, options.sockets);
-    {
-        std::vector<ApplianceDrive> drives;
-        drives.reserve(copies.size());
-        for (std::size_t i = 0; i < copies.size(); ++i) {
-            drives.push_back({server.socket(), BlockServer::export_name(i)});
-        }
-        Appliance appliance(
-            {.accelerator = options.accelerator, .temporary = options.work, .warm = options.cache / "appliance"},
-            drives, stop);
-        progress.stage("seal and inspect");
-        mount_found_system(appliance, find_whole_system(appliance), nullptr, 0);
-        seal(appliance);
-        disks.software = read_software(appliance);
-        appliance.shutdown();
-    }
-
     progress.stage("compress what changed");
-    for (std::size_t i = 0; i < copies.size(); ++i) {
-        const DiskCopy& copy = copies[i];
+    for (std::size_t i = 0; i < volumes.size(); ++i) {
+        const FrozenVolume& volume = volumes[i];
         const fs::path layer = options.work / fmt::format("layer{}.qcow2", i);
-        const std::size_t kept = kept_below(copy.layers.size());
-        server.write_layer(i, kept, layer, stop);
-        disks.volumes.push_back({.device = copy.device,
-                                 .size = copy.size,
-                                 .delete_on_termination = copy.delete_on_termination,
-                                 .layers = {{layer}},
-                                 .kept_below = kept});
+        const DifferenceOptions difference{.rate = options.rate, .progress = [&](double done) {
+                                               progress.detail(fmt::format("{} {:.0f} %", volume.device, done * 100));
+                                           }};
+        const std::size_t kept = kept_below(volume.base.size());
+        const std::vector<fs::path> base(volume.base.begin(), volume.base.begin() + static_cast<std::ptrdiff_t>(kept));
+        const std::uint64_t changed = server.write_difference(i, base, layer, difference, stop);
+        Volume finished{.device = volume.device,
+                        .size = volume.size,
+                        .delete_on_termination = volume.delete_on_termination,
+                        .kept_below = kept};
+        if (changed > 0 || (i == 0 && base.empty())) { // else it is the base's disk as it is, or blank
+            finished.layers.push_back({layer});
+        }
+        disks.volumes.push_back(std::move(finished));
     }
     server.stop();
     return disks;

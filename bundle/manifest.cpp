@@ -92,6 +92,14 @@ Json to_json(const std::optional<Parent>& parent)
         {"name", parent->name}, {"version", parent->version.to_string()}, {"manifest", parent->manifest.to_string()}};
 }
 
+Json to_json(const SnapshotFacts& snapshot)
+{
+    return {{"consistency_reason", or_null(snapshot.consistency_reason)},
+            {"frozen_us", snapshot.frozen_us},
+            {"exact", snapshot.exact},
+            {"drift", snapshot.drift ? bundle::to_json(*snapshot.drift) : Json(nullptr)}};
+}
+
 Json to_json(const Source& source, int schema)
 {
     Json json{{"kind", source.kind},
@@ -100,6 +108,7 @@ Json to_json(const Source& source, int schema)
               {"consistency", or_null(source.consistency)}};
     if (schema >= 3) {
         json["disk"] = source.disk ? Json(source.disk->to_string()) : Json(nullptr);
+        json["snapshot"] = source.snapshot ? to_json(*source.snapshot) : Json(nullptr);
     }
     return json;
 }
@@ -167,7 +176,7 @@ Json to_json(const Manifest& manifest)
 
 int schema_for(const Manifest& manifest)
 {
-    return manifest.source.kind == "disk" ? 3 : 2;
+    return manifest.source.disk || manifest.source.snapshot ? 3 : 2;
 }
 
 bool is_image_name(std::string_view name)

@@ -3,6 +3,7 @@
 // docs/bundle-format.md documents every field. It carries no AMI id: an id belongs to a region.
 #pragma once
 
+#include "bundle/drift.h"
 #include "core/byte_size.h"
 #include "core/digest.h"
 #include "core/json.h"
@@ -63,6 +64,14 @@ struct BlockDeviceMapping {
     std::vector<LayerReference> layers{}; // bottom first; none: blank, never of the root device
 };
 
+// How a snapshot was taken.
+struct SnapshotFacts {
+    std::optional<std::string> consistency_reason{}; // why it is no better than "crash"
+    std::int64_t frozen_us = 0;                      // how long the guest's file systems were frozen
+    bool exact = false;                              // nothing was scrubbed: it is the instance, identity and all
+    std::optional<Drift> drift{};                    // from the AMI of the instance; none: it was not compared
+};
+
 struct Source {
     std::string kind{}; // "recipe", "instance" or "disk"
     // Of the resolved recipe; for an instance, the one that its AMI came from.
@@ -70,6 +79,7 @@ struct Source {
     std::optional<std::string> instance{};    // "i-..."
     std::optional<std::string> consistency{}; // of a snapshot: "filesystem" or "crash"
     std::optional<Digest> disk{};             // of the foreign disk image that was imported, as it was
+    std::optional<SnapshotFacts> snapshot{};  // from schema 3 on; none of an older one, or of what is no snapshot
 };
 
 struct Parent {

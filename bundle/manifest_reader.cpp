@@ -234,6 +234,19 @@ std::optional<Parent> read_parent(ObjectReader& reader)
     return parent;
 }
 
+SnapshotFacts read_snapshot(ObjectReader reader)
+{
+    SnapshotFacts snapshot;
+    snapshot.consistency_reason = reader.string_or_null("consistency_reason", longest_text);
+    snapshot.frozen_us = reader.integer("frozen_us", 0, std::int64_t{1} << 40U);
+    snapshot.exact = reader.boolean("exact");
+    if (!reader.any("drift").is_null()) {
+        snapshot.drift = read_drift(reader.object("drift"));
+    }
+    reader.finish();
+    return snapshot;
+}
+
 Source read_source(ObjectReader reader, int schema)
 {
     Source source;
@@ -259,6 +272,12 @@ Source read_source(ObjectReader reader, int schema)
     const bool from_disk = source.kind == "disk";
     if (source.disk.has_value() != from_disk || (from_disk && source.recipe)) {
         reader.refuse("kind", "does not go with disk and recipe: a disk has just the one, and others not");
+    }
+    if (schema >= 3 && !reader.any("snapshot").is_null()) {
+        if (!from_instance) {
+            reader.refuse("snapshot", "only an instance has");
+        }
+        source.snapshot = read_snapshot(reader.object("snapshot"));
     }
     reader.finish();
     return source;

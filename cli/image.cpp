@@ -166,6 +166,7 @@ void add_image(CLI::App& app, Context& context)
     on_run_in_region(*verify_command, context, [&context, verify] { verify_image(context, *verify); });
     add_image_changes(*image, context);
     add_image_history(*image, context);
+    add_image_diff(*image, context);
     add_image_copy(*image, context);
     add_image_export(*image, context);
     add_image_import(*image, context);

@@ -91,6 +91,7 @@ void add_recipe(CLI::App& app, Context& context)
     new_command->add_option("name", *name, "The AMI's name")->required()->type_name("NAME");
     on_run(*new_command, context, [&context, name] { create(context, *name); });
     add_recipe_plan(*recipe, context);
+    add_recipe_from_drift(*recipe, context);
 
     CLI::App* schema_command =
         recipe->add_subcommand("schema", "Print the JSON Schema of recipes, for editors and other programs");

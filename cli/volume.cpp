@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/text.h"
+#include "launcher/storage/volume_chain.h"
 #include "launcher/tags.h"
 
 #include <fmt/format.h>
@@ -21,7 +22,12 @@ using launcher::Volume;
 ByteSize used_by(const Context& context, const Volume& volume)
 {
     try {
-        return allocated_size(launcher::VolumePaths(context.paths, volume.id).disk);
+        ByteSize used;
+        for (const std::filesystem::path& file :
+             launcher::volume_chain(launcher::VolumePaths(context.paths, volume.id))) {
+            used = used + allocated_size(file);
+        }
+        return used;
     } catch (const Error&) {
         return {};
     }

@@ -80,7 +80,7 @@ void refuse_backing_file(const Fields& header)
 {
     const std::uint64_t offset = header.u64(8);
     const std::uint32_t length = header.u32(16);
-    if (offset == 0 && length == 0) {
+    if (length == 0) { // QEMU leaves an offset behind when it takes a name away
         return;
     }
     if (offset >= qcow2_header_bytes || length > longest_name) {

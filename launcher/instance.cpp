@@ -27,10 +27,15 @@ Json to_json(const InstanceDisk& disk)
     for (const std::filesystem::path& layer : disk.layers) {
         layers.push_back(layer.native());
     }
+    Json lower = Json::array();
+    for (const std::filesystem::path& overlay : disk.lower) {
+        lower.push_back(overlay.native());
+    }
     return {{"device", disk.device},
             {"size", disk.size.bytes()},
             {"delete_on_termination", disk.delete_on_termination},
             {"overlay", disk.overlay.native()},
+            {"lower_overlays", lower},
             {"layers", layers},
             {"volume_id", disk.volume_id.empty() ? Json() : Json(disk.volume_id)}};
 }
@@ -44,6 +49,12 @@ InstanceDisk disk_from_json(const Json& json)
     disk.overlay = string_member(json, "overlay", what);
     for (const Json& layer : member(json, "layers", what)) {
         disk.layers.emplace_back(layer.get<std::string>());
+    }
+    // Instances of before the field have none.
+    if (const auto lower = json.find("lower_overlays"); lower != json.end()) {
+        for (const Json& overlay : *lower) {
+            disk.lower.emplace_back(overlay.get<std::string>());
+        }
     }
     return disk;
 }

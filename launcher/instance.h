@@ -48,9 +48,10 @@ struct InstanceDisk {
     std::string device; // "/dev/vda"
     ByteSize size;      // at least the AMI's
     bool delete_on_termination = true;
-    std::filesystem::path overlay;             // qcow2 without a backing-file string
-    std::vector<std::filesystem::path> layers; // bottom first, read-only, in the registry
-    std::string volume_id{};                   // of a volume (storage/volume.h), which has no layers; else empty
+    std::filesystem::path overlay;              // qcow2 without a backing-file string, written to
+    std::vector<std::filesystem::path> layers;  // bottom first, read-only, in the registry
+    std::string volume_id{};                    // of a volume (storage/volume.h), which has no layers; else empty
+    std::vector<std::filesystem::path> lower{}; // overlays between the two, bottom first (snapshot/overlays.h)
 };
 
 // How the guest reaches its metadata service (EC2's MetadataOptions).

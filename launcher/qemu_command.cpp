@@ -42,13 +42,15 @@ void add_disk(std::vector<std::string>& argv, const InstanceDisk& disk, std::siz
         argv.insert(argv.end(), {"-blockdev", qcow2_node(name, disk.layers[i], true, below).dump()});
         below = name;
     }
-    Json overlay = qcow2_node(overlay_node(index), disk.overlay, false, below);
-    overlay["detect-zeroes"] = "unmap"; // zeroes that the guest writes take no space here
-    argv.insert(argv.end(), {"-blockdev", overlay.dump(), "-device",
-                             fmt::format("virtio-blk-pci,drive={},serial={},bootindex={}", overlay_node(index),
-                                         disk.volume_id.empty() ? disk.device.substr(disk.device.rfind('/') + 1)
-                                                                : volume_serial(disk.volume_id),
-                                         index)});
+    for (const Json& node : overlay_nodes(disk_node(index), disk, below)) {
+        argv.insert(argv.end(), {"-blockdev", node.dump()});
+    }
+    argv.insert(argv.end(),
+                {"-device", fmt::format("virtio-blk-pci,drive={},serial={},bootindex={}",
+                                        overlay_node(disk_node(index), disk.overlay),
+                                        disk.volume_id.empty() ? disk.device.substr(disk.device.rfind('/') + 1)
+                                                               : volume_serial(disk.volume_id),
+                                        index)});
 }
 
 Json raw_node(const std::string& name, const std::filesystem::path& file, bool read_only)
@@ -70,9 +72,12 @@ void add_volumes(std::vector<std::string>& argv, const std::vector<InstanceDisk>
     }
     for (unsigned i = 0; i < volumes.size(); ++i) {
         const std::string& id = volumes[i].volume_id;
-        argv.insert(argv.end(), {"-blockdev", volume_node(id, volumes[i].overlay).dump(), "-device",
-                                 fmt::format("virtio-blk-pci,id={0},drive={0},bus={1},serial={2}", id, hot_port(i),
-                                             volume_serial(id))});
+        for (const Json& node : overlay_nodes(id, volumes[i], "")) {
+            argv.insert(argv.end(), {"-blockdev", node.dump()});
+        }
+        argv.insert(argv.end(),
+                    {"-device", fmt::format("virtio-blk-pci,id={},drive={},bus={},serial={}", id,
+                                            overlay_node(id, volumes[i].overlay), hot_port(i), volume_serial(id))});
     }
 }
 
@@ -87,9 +92,15 @@ std::vector<std::size_t> in_device_order(const std::vector<InstanceDisk>& disks)
 
 } // namespace
 
-std::string overlay_node(std::size_t disk)
+std::string disk_node(std::size_t disk)
 {
     return fmt::format("disk{}", disk);
+}
+
+std::string overlay_node(const std::string& disk, const std::filesystem::path& overlay)
+{
+    const std::string number = overlay.stem().extension(); // ".3"
+    return number.empty() ? disk : fmt::format("{}-{}", disk, number.substr(1));
 }
 
 std::string layer_node(std::size_t disk, std::size_t layer)
@@ -108,6 +119,27 @@ Json qcow2_node(const std::string& name, const std::filesystem::path& file, bool
         {"discard", "unmap"},
         {"backing", backing.empty() ? Json() : Json(backing)},
         {"file", {{"driver", "file"}, {"filename", file.native()}, {"read-only", read_only}, {"discard", "unmap"}}}};
+}
+
+Json top_overlay_node(const std::string& disk, const std::filesystem::path& overlay, const std::string& backing)
+{
+    Json node = qcow2_node(overlay_node(disk, overlay), overlay, false, backing);
+    node["detect-zeroes"] = "unmap"; // zeroes that the guest writes take no space here
+    return node;
+}
+
+std::vector<Json> overlay_nodes(const std::string& disk, const InstanceDisk& overlays, std::string backing)
+{
+    std::vector<Json> nodes;
+    for (const std::filesystem::path& lower : overlays.lower) {
+        Json node = qcow2_node(overlay_node(disk, lower), lower, true, backing);
+        // Until it is merged into, QEMU only reads.
+        node["file"].update({{"read-only", false}, {"auto-read-only", true}});
+        backing = node.at("node-name");
+        nodes.push_back(std::move(node));
+    }
+    nodes.push_back(top_overlay_node(disk, overlays.overlay, backing));
+    return nodes;
 }
 
 std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths& paths)

@@ -18,12 +18,21 @@ inline constexpr const char* firmware_variables = "/usr/share/OVMF/OVMF_VARS_4M.
 
 [[nodiscard]] std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths& paths);
 
-// Names of block nodes: the instance's overlay of disk 0 is "disk0", its AMI's topmost layer "disk0-layer2".
-[[nodiscard]] std::string overlay_node(std::size_t disk);
+// Names of block nodes: the lowest overlay of disk 0 is "disk0", that in "disk0.3.qcow2" is "disk0-3", its AMI's
+// topmost layer "disk0-layer2". A volume that can come and go has its id in the place of "disk0".
+[[nodiscard]] std::string disk_node(std::size_t disk);
+[[nodiscard]] std::string overlay_node(const std::string& disk, const std::filesystem::path& overlay);
 [[nodiscard]] std::string layer_node(std::size_t disk, std::size_t layer);
 
 // A qcow2 node over the node `backing` (empty: over nothing) as -blockdev and blockdev-add take it.
 [[nodiscard]] Json qcow2_node(const std::string& name, const std::filesystem::path& file, bool read_only,
                               const std::string& backing);
+
+// The one that a disk is written to.
+[[nodiscard]] Json top_overlay_node(const std::string& disk, const std::filesystem::path& overlay,
+                                    const std::string& backing);
+// All of a disk's own overlays over the node `backing`, bottom first.
+[[nodiscard]] std::vector<Json> overlay_nodes(const std::string& disk, const InstanceDisk& overlays,
+                                              std::string backing);
 
 } // namespace kiln::launcher

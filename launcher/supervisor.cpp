@@ -15,6 +15,7 @@
 #include "launcher/life/removal.h"
 #include "launcher/life/start.h"
 #include "launcher/qemu_start.h"
+#include "launcher/snapshot/overlays.h"
 #include "launcher/storage/volume_store.h"
 #include "launcher/vpc/membership.h"
 
@@ -93,6 +94,8 @@ void Supervisor::start()
         } else if (instance_.state == InstanceState::stopping) { // the one before was to see it through
             begin_shutdown(shutdown_patience(instance_.accelerator));
         }
+        reconcile_overlays(home_, paths_, *qmp_);
+        in_background([this] { merge_disks(); });
         // The supervisor before may have died between freeze and thaw.
         std::thread([this] { static_cast<void>(agent_.answers(seconds(5)) && thaw_left_over()); }).detach();
         return;
@@ -159,6 +162,7 @@ void Supervisor::launch_qemu()
 {
     std::filesystem::remove(qemu_log(paths_)); // its last words were about another start
     require_sound_volumes(home_, instance_);
+    remove_unknown_overlays(own_disks(home_, paths_)); // of one that was killed
     const QemuPlace place = prepare_place(home_, instance_, paths_);
     static_cast<void>(network_.start());
     qemu_.emplace(start_qemu(instance_, paths_, place, qemu_log(paths_)));
@@ -169,6 +173,7 @@ void Supervisor::launch_qemu()
         network_.await_network();
         add_ssh_forward();
         add_forwards();
+        in_background([this] { merge_disks(); });
     } catch (const Error&) {
         qemu_->signal(SIGKILL);
         static_cast<void>(qemu_->wait(seconds(10)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: the process behind `kiln-supervisor supervise ID`, one an instance. It starts QEMU and the network helper or adopts
-// those that run, owns QEMU's QMP and guest agent sockets, serves the control socket, and ends when QEMU has ended. Its
-// own death does not touch the guest or its network.
+// Internal: the process behind `kiln-supervisor supervise ID`, one an instance. It starts QEMU and the network helper
+// or adopts those that run, owns QEMU's QMP and guest agent sockets, serves the control socket, and ends when QEMU has
+// ended. Its own death does not touch the guest or its network.
 #pragma once
 
 #include "core/json_socket.h"
@@ -65,7 +65,10 @@ private:
     [[nodiscard]] Json carry_out(const Json& request, const JsonSocket& client);
     [[nodiscard]] Json shut_down(std::chrono::seconds patience);
     [[nodiscard]] Json exec(const Json& request, const std::function<bool()>& cancelled);
-    [[nodiscard]] Json copy(const std::filesystem::path& into, const std::function<bool()>& cancelled);
+    // To change the disks' overlays, or which disks there are. Throws Error{conflict} after `patience`.
+    [[nodiscard]] std::unique_lock<std::timed_mutex> hold_disks(std::chrono::seconds patience);
+    [[nodiscard]] Json freeze_disks(const Json& request, const std::function<bool()>& cancelled);
+    void merge_disks() noexcept;
     [[nodiscard]] Json guest_file(const Json& request);
     [[nodiscard]] Json screenshot();
     [[nodiscard]] Json add_port(std::uint16_t guest_port, std::uint16_t host_port);
@@ -84,9 +87,9 @@ private:
     std::optional<Power> power_;
     std::atomic<bool> shutting_down_ = false;
     bool to_be_terminated_ = false;
-    std::mutex copying_;
-    std::timed_mutex changing_volumes_;
-    std::mutex forwarding_; // ssh_port, and what is forwarded
+    std::timed_mutex changing_disks_;
+    std::atomic<int> waiting_for_disks_ = 0; // a merge makes way
+    std::mutex forwarding_;                  // ssh_port, and what is forwarded
     std::atomic<int> serving_ = 0;
     std::optional<SpaceWatch> space_watch_; // last: it uses others
 };

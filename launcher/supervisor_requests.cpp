@@ -5,7 +5,7 @@
 #include "core/text.h"
 #include "launcher/block_node.h"
 #include "launcher/control.h"
-#include "launcher/disk_copy.h"
+#include "launcher/snapshot/point_in_time.h"
 #include "launcher/supervisor.h"
 #include "launcher/vpc/membership.h"
 #include "signing/base64.h"
@@ -31,6 +31,8 @@ using std::chrono::seconds;
 constexpr std::string_view what = "the request";
 constexpr std::uint16_t ssh_port = 22;
 constexpr off_t largest_png = off_t{64} << 20U;
+constexpr seconds freeze_patience{120};
+constexpr ByteSize merge_speed = mebibytes(128); // of bytes a second; the guest has the rest of the disk's
 
 std::uint16_t port_of(const Json& request, std::string_view key, std::int64_t lowest = 1)
 {
@@ -53,6 +55,7 @@ void Supervisor::answer_one(FileDescriptor fd)
     JsonSocket client(std::move(fd), "the client");
     Json answer;
     std::optional<std::uint16_t> forward; // lasts until the client goes
+    bool frozen = false;                  // the same
     try {
         const Json request = client.receive(in(seconds(10)));
         if (string_member(request, "request", "the request") == "forward") {
@@ -62,13 +65,14 @@ void Supervisor::answer_one(FileDescriptor fd)
             answer = result_answer({{"port", *forward}});
         } else {
             answer = result_answer(carry_out(request, client));
+            frozen = string_member(request, "request", what) == "freeze-disks";
         }
     } catch (const std::exception& error) {
         answer = error_answer(error);
     }
     try {
         client.send(answer, in(seconds(60)));
-        while (forward && !client.closed() && !qemu_->ended()) {
+        while ((forward || frozen) && !client.closed() && !qemu_->ended()) {
             std::this_thread::sleep_for(milliseconds(50));
         }
     } catch (const Error&) { // the client has gone
@@ -78,6 +82,9 @@ void Supervisor::answer_one(FileDescriptor fd)
             network_.remove_forward(*forward);
         }
     } catch (const Error&) { // QEMU has gone
+    }
+    if (frozen) {
+        merge_disks();
     }
 }
 
@@ -137,8 +144,12 @@ Json Supervisor::carry_out(const Json& request, const JsonSocket& client)
     if (name == "volume") {
         return change_volume(request, cancelled);
     }
-    if (name == "copy-disks") {
-        return copy(string_member(request, "into", what), cancelled);
+    if (name == "freeze-disks") {
+        return freeze_disks(request, cancelled);
+    }
+    if (name == "merge-disks") {
+        merge_disks();
+        return Json::object();
     }
     throw Error(ErrorKind::internal, fmt::format("the supervisor knows no request {}", printable(name, false)));
 }
@@ -223,23 +234,63 @@ Json Supervisor::apply_security_groups()
     return Json::object();
 }
 
-Json Supervisor::copy(const std::filesystem::path& into, const std::function<bool()>& cancelled)
+std::unique_lock<std::timed_mutex> Supervisor::hold_disks(seconds patience)
 {
-    const std::unique_lock one_at_a_time(copying_, std::try_to_lock);
-    if (!one_at_a_time) {
-        throw Error(ErrorKind::conflict, fmt::format("another snapshot of {} is under way", instance_.id),
-                    "wait until it is done");
+    ++waiting_for_disks_;
+    std::unique_lock lock(changing_disks_, patience);
+    --waiting_for_disks_;
+    if (!lock) {
+        throw Error(ErrorKind::conflict,
+                    fmt::format("the disks of {} are being changed by another command", instance_.id), "try again");
     }
-    const DiskCopies copies = copy_running_disks(instance_, into, *qmp_, agent_, cancelled);
-    Json disks = Json::array();
-    for (const CopiedDisk& disk : copies.disks) {
-        disks.push_back({{"device", disk.disk.device}, {"delta", disk.delta.native()}});
+    return lock;
+}
+
+// Only the disks that the client has a reader's lock of: none of its own, and volumes that it names.
+Json Supervisor::freeze_disks(const Json& request, const std::function<bool()>& cancelled)
+{
+    const bool freeze = bool_member(request, "freeze", what);
+    const auto ids = member(request, "volumes", what).get<std::vector<std::string>>();
+    const auto one_at_a_time = hold_disks(freeze_patience);
+    std::vector<OwnDisk> disks = own_disks(home_, paths_);
+    std::erase_if(disks, [&](const OwnDisk& own) {
+        return !own.disk.volume_id.empty() && std::ranges::find(ids, own.disk.volume_id) == ids.end();
+    });
+    const PointInTime taken = take_point_in_time(home_, paths_, std::move(disks), *qmp_, agent_, freeze, cancelled);
+    Json frozen = Json::array();
+    for (const FrozenOverlays& disk : taken.disks) {
+        Json files = Json::array();
+        for (const std::filesystem::path& file : disk.overlays) {
+            files.push_back(file.native());
+        }
+        frozen.push_back({{"device", disk.device}, {"size", disk.size.bytes()}, {"overlays", std::move(files)}});
     }
-    append_event(paths_, "copied", {{"consistency", copies.consistency}, {"frozen_ms", copies.frozen_for.count()}});
-    return {{"disks", disks},
-            {"consistency", copies.consistency},
-            {"consistency_reason", copies.consistency_reason},
-            {"frozen_ms", copies.frozen_for.count()}};
+    const Json detail = {{"consistency", taken.consistency.kind},
+                         {"reason", taken.consistency.reason},
+                         {"frozen_us", taken.consistency.frozen_for.count()}};
+    append_event(paths_, "disks-frozen", detail);
+    Json answer = detail;
+    answer["disks"] = std::move(frozen);
+    return answer;
+}
+
+// As soon as nobody reads the lower overlays; one that fails is tried again after the next snapshot or start.
+void Supervisor::merge_disks() noexcept
+{
+    const auto make_way = [this] { return qemu_->ended() || waiting_for_disks_ > 0; };
+    try {
+        while (!qemu_->ended()) {
+            if (waiting_for_disks_ == 0) {
+                const std::lock_guard one_at_a_time(changing_disks_);
+                if (merge_overlays(home_, paths_, *qmp_, merge_speed, make_way)) {
+                    return;
+                }
+            }
+            std::this_thread::sleep_for(milliseconds(200));
+        }
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "the disks of {}: {}\n", instance_.id, error.what());
+    }
 }
 
 } // namespace kiln::launcher

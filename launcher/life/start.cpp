@@ -14,6 +14,7 @@
 #include "launcher/metadata/identity.h"
 #include "launcher/qemu_command.h"
 #include "launcher/quota.h"
+#include "launcher/snapshot/overlays.h"
 
 #include <fmt/format.h>
 
@@ -58,7 +59,8 @@ void take_layers(Instance& instance, const registry::VerifiedImage& image)
             throw Error(ErrorKind::untrusted, fmt::format("the AMI of {} has no disk {}", instance.id, disk.device));
         }
         disk.layers = image.layer_paths(*mapping);
-        if (!fs::exists(disk.overlay)) {
+        const auto is_there = [](const fs::path& file) { return fs::exists(file); };
+        if (!std::ranges::all_of(overlays_of(disk), is_there)) {
             throw Error(ErrorKind::io, fmt::format("the disk {} of {} is missing", disk.device, instance.id));
         }
     }

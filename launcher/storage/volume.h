@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A volume: a disk with an id of its own, which outlives the instance that it is attached to. It is a folder,
-// volumes/vol-.../{volume.json,events.jsonl,disk.qcow2}; of a deleted one ended/vol-.../{volume.json,events.jsonl}
+// volumes/vol-.../{volume.json,events.jsonl,disk.qcow2,...}; of a deleted one ended/vol-.../{volume.json,events.jsonl}
 // stay, from which the bill is made. Words and states are EC2's.
 //
 // Its record alone says which instance it is attached to. That instance may be gone: then the volume is free.
@@ -82,7 +82,7 @@ struct VolumePaths {
     std::filesystem::path ended; // what becomes of `folder` when it is deleted
     std::filesystem::path record;
     std::filesystem::path events;
-    std::filesystem::path disk; // qcow2 without a backing-file string
+    std::filesystem::path disk; // qcow2 without a backing-file string; the lowest of its files (volume_chain.h)
     std::filesystem::path lock; // held by who changes it
 };
 

@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "core/timestamp.h"
 #include "launcher/instance_store.h"
+#include "launcher/storage/volume_chain.h"
 #include "launcher/storage/volume_files.h"
 #include "launcher/storage/volume_holder.h"
 #include "launcher/storage/volume_store.h"
@@ -103,10 +104,10 @@ Volume resize_volume(const Paths& paths, const std::string& id, ByteSize size, c
             held.ask({{"request", "volume"}, {"change", "resize"}, {"volume_id", id}, {"bytes", size.bytes()}},
                      std::chrono::seconds(40), stop));
     } else {
-        run_or_throw(
-            {.argv = {"qemu-img", "resize", "-q", "-f", "qcow2", files.disk.native(), std::to_string(size.bytes())}},
-            "resizing the volume", stop);
-        sync_file(files.disk);
+        const fs::path top = volume_chain(files).back();
+        run_or_throw({.argv = {"qemu-img", "resize", "-q", "-f", "qcow2", top.native(), std::to_string(size.bytes())}},
+                     "resizing the volume", stop);
+        sync_file(top);
     }
     volume.size = size;
     save_volume(files, volume);

@@ -3,14 +3,15 @@
 
 #include "core/error.h"
 #include "core/text.h"
-#include "launcher/block_node.h"
 #include "launcher/qemu_command.h"
+#include "launcher/storage/block_nodes.h"
 #include "launcher/storage/volume.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <thread>
+#include <vector>
 
 namespace kiln::launcher
 {
@@ -31,12 +32,6 @@ std::string stub_node(const std::string& id)
     return "cut-" + id.substr(4);
 }
 
-bool has_name(const Json& list, const char* key, const std::string& name)
-{
-    return std::any_of(list.begin(), list.end(),
-                       [&](const Json& entry) { return entry.is_object() && entry.value(key, Json()) == name; });
-}
-
 } // namespace
 
 std::string hot_port(unsigned number)
@@ -44,27 +39,26 @@ std::string hot_port(unsigned number)
     return fmt::format("hot{}", number);
 }
 
-Json volume_node(const std::string& id, const std::filesystem::path& disk)
+void VolumePlug::plug(const InstanceDisk& volume)
 {
-    Json node = qcow2_node(id, disk, false, "");
-    node["detect-zeroes"] = "unmap";
-    return node;
-}
-
-void VolumePlug::plug(const std::string& id, const std::filesystem::path& disk)
-{
-    if (has_device(id) && !has_node(id)) {
+    const std::string& id = volume.volume_id;
+    if (has_device(id) && nodes_of(qmp_, id).empty()) {
         throw Error(ErrorKind::conflict, fmt::format("the guest has not let go of {}, which was taken from it", id),
                     "reboot the guest, or attach it to another instance");
     }
     if (has_device(id)) {
         return;
     }
-    if (has_node(stub_node(id))) { // of a time before
-        qmp_.execute("blockdev-del", {{"node-name", stub_node(id)}});
-    }
-    if (!has_node(id)) {
-        add_block_node(qmp_, volume_node(id, disk));
+    remove_node(qmp_, stub_node(id)); // of a time before
+    close(id);                        // the same
+    const std::vector<Json> nodes = overlay_nodes(id, volume, "");
+    try {
+        for (const Json& node : nodes) {
+            add_node(qmp_, node);
+        }
+    } catch (const Error&) {
+        close(id);
+        throw;
     }
     std::string refusal;
     bool taken = true; // all ports
@@ -72,7 +66,7 @@ void VolumePlug::plug(const std::string& id, const std::filesystem::path& disk)
         try {
             qmp_.execute("device_add", {{"driver", "virtio-blk-pci"},
                                         {"id", id},
-                                        {"drive", id},
+                                        {"drive", nodes.back().at("node-name")},
                                         {"bus", hot_port(port)},
                                         {"serial", volume_serial(id)}});
             return;
@@ -94,7 +88,7 @@ void VolumePlug::plug(const std::string& id, const std::filesystem::path& disk)
 
 bool VolumePlug::plugged(const std::string& id)
 {
-    return has_device(id) && has_node(id);
+    return has_device(id) && !nodes_of(qmp_, id).empty();
 }
 
 bool VolumePlug::unplug(const std::string& id, milliseconds patience, const std::function<bool()>& cancelled)
@@ -128,40 +122,43 @@ void VolumePlug::cut_off(const std::string& id)
         close(id);
         return;
     }
-    if (!has_node(stub_node(id))) { // a disk of no bytes: whatever the guest reads or writes is beyond its end
-        qmp_.execute("blockdev-add", {{"driver", "null-co"}, {"node-name", stub_node(id)}, {"size", 0}});
+    if (nodes_of(qmp_, stub_node(id)).empty()) {
+        // A disk of no bytes: whatever the guest reads or writes is beyond its end.
+        add_node(qmp_, {{"driver", "null-co"}, {"node-name", stub_node(id)}, {"size", 0}});
     }
     qmp_.execute("qom-set", {{"path", "/machine/peripheral/" + id}, {"property", "drive"}, {"value", stub_node(id)}});
     close(id);
 }
 
-void VolumePlug::resize(const std::string& node, std::uint64_t bytes)
+void VolumePlug::resize(const std::string& disk, std::uint64_t bytes)
 {
-    qmp_.execute("block_resize", {{"node-name", node}, {"size", bytes}});
+    const auto tops = top_nodes(qmp_, {disk});
+    if (tops.empty()) {
+        throw Error(ErrorKind::launch, fmt::format("the guest has no {}", disk));
+    }
+    qmp_.execute("block_resize", {{"node-name", tops.begin()->second.name}, {"size", bytes}});
 }
 
 bool VolumePlug::has_device(const std::string& id)
 {
-    return has_name(qmp_.execute("qom-list", {{"path", "/machine/peripheral"}}), "name", id);
-}
-
-bool VolumePlug::has_node(const std::string& id)
-{
-    return has_name(qmp_.execute("query-named-block-nodes", {{"flat", true}}), "node-name", id);
+    const Json devices = qmp_.execute("qom-list", {{"path", "/machine/peripheral"}});
+    return std::any_of(devices.begin(), devices.end(),
+                       [&](const Json& device) { return device.is_object() && device.value("name", Json()) == id; });
 }
 
 void VolumePlug::close(const std::string& id)
 {
-    for (int i = 0; has_node(id); ++i) {
-        try {
-            remove_block_node(qmp_, id);
-        } catch (const Error&) {
-            if (i == close_attempts) {
-                throw;
-            }
-            std::this_thread::sleep_for(look_again);
+    for (int i = 0; i < close_attempts; ++i) {
+        const std::vector<std::string> nodes = nodes_of(qmp_, id);
+        if (nodes.empty()) {
+            return;
         }
+        for (const std::string& node : nodes) { // each below the one before
+            remove_node(qmp_, node);
+        }
+        std::this_thread::sleep_for(i == 0 ? milliseconds(0) : look_again);
     }
+    throw Error(ErrorKind::launch, fmt::format("QEMU does not close {}", id));
 }
 
 } // namespace kiln::launcher

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: the supervisor's hand on volumes of a running QEMU. A volume's block node and its device have the
-// volume's id as their name. Source: QEMU's QAPI reference (7.2) for blockdev-add, device_add, device_del. Safe for
-// several threads as long as one at a time has a volume.
+// Internal: the supervisor's hand on volumes of a running QEMU. A volume's device has the volume's id as its name, and
+// its block nodes are called after it (block_nodes.h). Source: QEMU's QAPI reference (7.2) for blockdev-add,
+// device_add, device_del. Safe for several threads as long as one at a time has a volume.
 #pragma once
 
 #include "core/qmp_client.h"
+#include "launcher/instance.h"
 
 #include <chrono>
-#include <filesystem>
+#include <cstdint>
 #include <functional>
 #include <string>
-#include <vector>
 
 namespace kiln::launcher
 {
@@ -19,9 +19,6 @@ namespace kiln::launcher
 inline constexpr unsigned hot_ports = 16;
 [[nodiscard]] std::string hot_port(unsigned number); // "hot0"
 
-// The node of a volume's disk, as -blockdev and blockdev-add take it.
-[[nodiscard]] Json volume_node(const std::string& id, const std::filesystem::path& disk);
-
 class VolumePlug
 {
 public:
@@ -29,7 +26,7 @@ public:
 
     // The guest has it then. Nothing happens when it does already. Throws Error{conflict} when no port is free or the
     // guest still holds what was cut off, {launch} with QEMU's words.
-    void plug(const std::string& id, const std::filesystem::path& disk);
+    void plug(const InstanceDisk& volume);
     // Whether the guest has it.
     [[nodiscard]] bool plugged(const std::string& id);
     // Asks the guest to let go of it, again every few seconds, until it has or `patience` is over. Returns whether it
@@ -38,12 +35,11 @@ public:
     // Takes the disk away from under the device, whose reads and writes fail from now on. The device itself goes when
     // the guest lets go of it, or reboots.
     void cut_off(const std::string& id);
-    // Tells the guest, too. Only larger.
-    void resize(const std::string& node, std::uint64_t bytes);
+    // Tells the guest, too. Only larger. `disk`: the volume's id, or "disk1" of one in the place of an AMI's device.
+    void resize(const std::string& disk, std::uint64_t bytes);
 
 private:
     [[nodiscard]] bool has_device(const std::string& id);
-    [[nodiscard]] bool has_node(const std::string& id);
     void close(const std::string& id);
 
     QmpClient& qmp_;

@@ -29,16 +29,12 @@ Json Supervisor::change_volume(const Json& request, const std::function<bool()>&
     }
     const std::string change = string_member(request, "change", volume_request);
     // The change before may be that of a command that was killed, which is noticed soon.
-    const std::unique_lock one_at_a_time(changing_volumes_, std::chrono::seconds(5));
-    if (!one_at_a_time) {
-        throw Error(ErrorKind::conflict, fmt::format("another volume of {} is being changed", instance_.id),
-                    "try again");
-    }
+    const auto one_at_a_time = hold_disks(std::chrono::seconds(5));
     VolumePlug plug(*qmp_);
     const VolumePaths files(home_, id);
     if (change == "attach") {
         require_sound_disk(files);
-        plug.plug(id, files.disk);
+        plug.plug(disk_of(home_, load_volume(files)));
         return Json::object();
     }
     if (change == "detach") {
@@ -55,9 +51,9 @@ Json Supervisor::change_volume(const Json& request, const std::function<bool()>&
     }
     if (change == "resize") {
         const auto disk = std::ranges::find(instance_.disks, id, &InstanceDisk::volume_id);
-        plug.resize(
-            disk == instance_.disks.end() ? id : overlay_node(static_cast<std::size_t>(disk - instance_.disks.begin())),
-            static_cast<std::uint64_t>(integer_member(request, "bytes", volume_request)));
+        plug.resize(disk == instance_.disks.end() ? id
+                                                  : disk_node(static_cast<std::size_t>(disk - instance_.disks.begin())),
+                    static_cast<std::uint64_t>(integer_member(request, "bytes", volume_request)));
         return Json::object();
     }
     throw Error(ErrorKind::internal, fmt::format("the supervisor knows no change {}", printable(change, false)));

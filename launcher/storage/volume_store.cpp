@@ -7,6 +7,7 @@
 #include "core/text.h"
 #include "launcher/instance_store.h"
 #include "launcher/life/life_lock.h"
+#include "launcher/storage/volume_chain.h"
 
 #include <fmt/format.h>
 
@@ -47,11 +48,11 @@ Volume volume_as_seen(const Paths& paths, const std::string& id)
     return volume;
 }
 
-// The disk's, from its header; nullopt when it is not sound.
-std::optional<ByteSize> size_of_disk(const VolumePaths& paths)
+// From its header; nullopt when it is not sound.
+std::optional<ByteSize> size_in_header(const fs::path& file)
 {
     try {
-        const FileDescriptor fd(::open(paths.disk.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+        const FileDescriptor fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
         struct stat status {
         };
         if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -70,17 +71,21 @@ bool is_attaching(const Attachment& attachment)
     return attachment.state == AttachmentState::attaching || attachment.state == AttachmentState::attached;
 }
 
+} // namespace
+
 InstanceDisk disk_of(const Paths& paths, const Volume& volume)
 {
-    return {.device = volume.attachment->device,
-            .size = volume.size,
-            .delete_on_termination = volume.attachment->delete_on_termination,
-            .overlay = VolumePaths(paths, volume.id).disk,
-            .layers = {},
-            .volume_id = volume.id};
+    std::vector<fs::path> files = volume_chain(VolumePaths(paths, volume.id));
+    InstanceDisk disk{.device = volume.attachment->device,
+                      .size = volume.size,
+                      .delete_on_termination = volume.attachment->delete_on_termination,
+                      .overlay = std::move(files.back()),
+                      .layers = {},
+                      .volume_id = volume.id};
+    files.pop_back();
+    disk.lower = std::move(files);
+    return disk;
 }
-
-} // namespace
 
 Volume load_volume(const VolumePaths& paths)
 {
@@ -146,7 +151,8 @@ std::optional<Volume> settle_volume(const Paths& paths, const std::string& id)
         volume.attachment.reset();
         save_volume(files, volume);
     }
-    if (const auto size = size_of_disk(files); size && volume.size < *size) { // a resize was killed
+    if (const auto size = size_in_header(volume_chain(files).back());
+        size && volume.size < *size) { // a resize was killed
         volume.size = *size;
         save_volume(files, volume);
         append_volume_event(files, "resized", volume_bill(volume));
@@ -173,12 +179,21 @@ void require_volume_name(const Paths& paths, const std::string& name)
     }
 }
 
+ByteSize disk_size(const fs::path& file)
+{
+    const auto size = size_in_header(file);
+    if (!size) {
+        throw Error(ErrorKind::damaged,
+                    fmt::format("the disk of {} is missing or no sound qcow2", file.parent_path().filename().native()),
+                    fmt::format("`qemu-img check -f qcow2 {}` tells more", file.native()));
+    }
+    return *size;
+}
+
 void require_sound_disk(const VolumePaths& paths)
 {
-    if (!size_of_disk(paths)) {
-        throw Error(ErrorKind::damaged,
-                    fmt::format("the disk of {} is missing or no sound qcow2", paths.folder.filename().native()),
-                    fmt::format("`qemu-img check -f qcow2 {}` tells more", paths.disk.native()));
+    for (const fs::path& file : volume_chain(paths)) {
+        static_cast<void>(disk_size(file));
     }
 }
 
@@ -286,7 +301,15 @@ void bury_volume(const Paths& paths, Volume volume)
     volume.attachment.reset();
     save_volume(files, volume);
     append_volume_event(files, "deleted", Json::object());
-    fs::remove(files.disk);
+    std::vector<fs::path> contents;
+    for (const fs::directory_entry& entry : fs::directory_iterator(files.folder)) {
+        if (entry.path() != files.record && entry.path() != files.events && entry.path() != files.lock) {
+            contents.push_back(entry.path()); // of its disk
+        }
+    }
+    for (const fs::path& file : contents) {
+        fs::remove(file);
+    }
     make_directories(files.ended.parent_path(), 0700);
     fs::rename(files.folder, files.ended);
     sync_directory(files.ended.parent_path());

@@ -6,6 +6,7 @@
 #include "core/files.h"
 #include "launcher/storage/volume.h"
 
+#include <filesystem>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -35,8 +36,11 @@ void append_volume_event(const VolumePaths& paths, std::string_view event, const
 void require_volume_name(const Paths& paths, const std::string& name);
 [[nodiscard]] FileLock lock_volume_names(const Paths& paths);
 
-// Throws Error{damaged} unless its disk is a qcow2 that names no other file: an instance's QEMU wrote it, and a guest
-// that broke out of that must not get further.
+// The virtual size of a qcow2 file; what it says is checked as require_sound_disk() does. Throws Error{damaged}.
+[[nodiscard]] ByteSize disk_size(const std::filesystem::path& file);
+
+// Throws Error{damaged} unless each file of its disk is a qcow2 that names no other: an instance's QEMU wrote it, and a
+// guest that broke out of that must not get further.
 void require_sound_disk(const VolumePaths& paths);
 // The same for all that the instance starts with.
 void require_sound_volumes(const Paths& paths, const Instance& instance);
@@ -49,6 +53,9 @@ void sweep_volumes(const Paths& paths);
 // The instance with them: `disks` has those in the place of its AMI's devices, `volumes` the others.
 [[nodiscard]] Instance with_volumes(const Paths& paths, Instance instance, const std::vector<Volume>& volumes);
 [[nodiscard]] Instance with_volumes(const Paths& paths, Instance instance);
+
+// An attached volume as its instance has it.
+[[nodiscard]] InstanceDisk disk_of(const Paths& paths, const Volume& volume);
 
 // At an instance's end: deletes its volumes or sets them free, as each says. Those that its launch made and that were
 // never in use go without a trace. The caller has the instance's life lock. Can be done again after a crash.

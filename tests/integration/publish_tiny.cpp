@@ -2,7 +2,7 @@
 // publish_tiny NAME VERSION [public]: publishes an AMI of one tiny hand-made disk in the region `local` of $KILN_HOME,
 // signed by the home's account, for tests of the command line that need an image and no guest. The disk has 300,000
 // bytes or $PUBLISH_TINY_SIZE, or is the chain of the qcow2 files in $PUBLISH_TINY_LAYERS (bottom first, ":" between
-// two).
+// two), which QEMU boots without UEFI. $PUBLISH_TINY_BLANK is the size in bytes of a second, blank disk.
 #include "core/error.h"
 #include "core/files.h"
 #include "core/paths.h"
@@ -74,11 +74,14 @@ int main(int argc, char** argv)
         manifest.launch.deprecated_on.reset();
         manifest.owner = account.id;
         const auto layers = layers_of(paths, std::string(argv[1]) + argv[2]);
-        if (layers.size() > 1) { // a real one
+        if (std::getenv("PUBLISH_TINY_LAYERS") != nullptr) { // a real one
             const std::string lowest = read_file(layers.front().file);
             manifest.boot_mode = "bios";
             manifest.block_devices[0].size =
                 require_safe_qcow2(lowest.substr(0, qcow2_header_bytes), ByteSize(lowest.size())).virtual_size;
+        }
+        if (const char* blank = std::getenv("PUBLISH_TINY_BLANK"); blank != nullptr && *blank != '\0') {
+            manifest.block_devices.push_back({.device = "/dev/vdb", .size = ByteSize(std::stoull(blank))});
         }
         std::cout << region
                          .publish(manifest, layers, signing::load_account_key(paths, nullptr),

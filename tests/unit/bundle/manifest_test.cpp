@@ -97,6 +97,38 @@ TEST(Manifest, OfAForeignDiskIsWrittenAsItsGoldenFileOfSchema3)
     EXPECT_EQ(to_json(manifest), to_json(manifest_from_json(to_json(manifest))));
 }
 
+TEST(Manifest, OfASnapshotIsWrittenAsItsGoldenFileOfSchema3)
+{
+    Manifest manifest = sample_manifest();
+    manifest.source.consistency = "crash";
+    manifest.source.snapshot = SnapshotFacts{
+        .consistency_reason = "the guest agent does not answer",
+        .frozen_us = 5200,
+        .drift = Drift{.packages = {{"nginx-light", "amd64", "", "1.22.1-9"}}, .files_added = {"/srv/index.html"}}};
+    manifest.schema = schema_for(manifest);
+    EXPECT_EQ(3, manifest.schema);
+    test::expect_golden("bundle/manifest-snapshot.json", canonical_json(to_json(manifest)) + "\n");
+    EXPECT_EQ(to_json(manifest), to_json(manifest_from_json(to_json(manifest))));
+}
+
+TEST(Manifest, OnlyAnInstanceHasASnapshotAndOnlyFromSchema3On)
+{
+    Manifest manifest = sample_manifest();
+    manifest.source.snapshot.emplace();
+    manifest.schema = 3;
+    Json json = to_json(manifest);
+    EXPECT_EQ("accepted", complaint_about(json));
+    Json old = json;
+    old["schema"] = 2;
+    old["source"].erase("disk");
+    EXPECT_EQ("manifest: source.snapshot: is not a field that this version of Kiln knows", complaint_about(old));
+    Json without = json;
+    without["source"].erase("snapshot");
+    EXPECT_EQ("manifest: source.snapshot: is missing", complaint_about(without));
+    json["source"].update({{"kind", "recipe"}, {"instance", nullptr}, {"consistency", nullptr}});
+    EXPECT_EQ("manifest: source.snapshot: only an instance has", complaint_about(json));
+}
+
 TEST(Manifest, OnlyADiskHasADiskAndOnlyFromSchema3On)
 {
     Json disk = to_json(sample_manifest());
@@ -105,7 +137,8 @@ TEST(Manifest, OnlyADiskHasADiskAndOnlyFromSchema3On)
                       {"recipe", nullptr},
                       {"instance", nullptr},
                       {"consistency", nullptr},
-                      {"disk", digest_of("foreign disk").to_string()}};
+                      {"disk", digest_of("foreign disk").to_string()},
+                      {"snapshot", nullptr}};
     EXPECT_EQ("accepted", complaint_about(disk));
     constexpr const char* wrong =
         "manifest: source.kind: does not go with disk and recipe: a disk has just the one, and others not";

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "builder/layer_difference.h"
+
+#include "core/interrupt.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace kiln::builder
+{
+namespace
+{
+
+constexpr std::uint64_t cluster = std::uint64_t{64} << 10U;
+constexpr std::uint64_t piece = std::uint64_t{2} << 20U; // several clusters, so that QEMU compresses them in parallel
+
+// A smaller base ends in zeroes.
+void read_padded(NbdDisk& disk, std::uint64_t offset, std::span<std::byte> into)
+{
+    const std::uint64_t there = offset < disk.size() ? std::min<std::uint64_t>(into.size(), disk.size() - offset) : 0;
+    if (there > 0) {
+        disk.read(offset, into.first(there));
+    }
+    std::fill(into.begin() + static_cast<std::ptrdiff_t>(there), into.end(), std::byte{0});
+}
+
+bool is_zero(std::span<const std::byte> bytes)
+{
+    return std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; });
+}
+
+enum class Kind { same, zero, data };
+
+Kind kind_of(std::span<const std::byte> now, std::span<const std::byte> before)
+{
+    if (std::memcmp(now.data(), before.data(), now.size()) == 0) {
+        return Kind::same;
+    }
+    return is_zero(now) ? Kind::zero : Kind::data;
+}
+
+// Writes the runs of clusters that differ. Returns their bytes.
+std::uint64_t write_runs(NbdDisk& layer, std::uint64_t offset, std::span<const std::byte> now,
+                         std::span<const std::byte> before)
+{
+    std::uint64_t written = 0;
+    for (std::size_t begin = 0; begin < now.size();) {
+        const auto length_at = [&](std::size_t at) { return std::min<std::size_t>(cluster, now.size() - at); };
+        const auto kind_at = [&](std::size_t at) {
+            return kind_of(now.subspan(at, length_at(at)), before.subspan(at, length_at(at)));
+        };
+        const Kind kind = kind_at(begin);
+        std::size_t end = begin + length_at(begin);
+        while (end < now.size() && kind_at(end) == kind) {
+            end += length_at(end);
+        }
+        if (kind == Kind::data) {
+            layer.write(offset + begin, now.subspan(begin, end - begin));
+        } else if (kind == Kind::zero) {
+            layer.write_zeroes(offset + begin, end - begin);
+        }
+        written += kind == Kind::same ? 0 : end - begin;
+        begin = end;
+    }
+    return written;
+}
+
+// Sleeps until `bytes` may have been read since `start`.
+void keep_pace(std::optional<ByteSize> rate, std::uint64_t bytes, std::chrono::steady_clock::time_point start)
+{
+    if (rate && rate->bytes() > 0) {
+        const std::chrono::duration<double> due(static_cast<double>(bytes) / static_cast<double>(rate->bytes()));
+        std::this_thread::sleep_until(start + std::chrono::duration_cast<std::chrono::nanoseconds>(due));
+    }
+}
+
+} // namespace
+
+std::vector<NbdDisk::Extent> joined_extents(std::vector<NbdDisk::Extent> extents, std::uint64_t size,
+                                            std::uint64_t longest)
+{
+    std::ranges::sort(extents, {}, &NbdDisk::Extent::offset);
+    std::vector<NbdDisk::Extent> joined;
+    for (const NbdDisk::Extent& extent : extents) {
+        const std::uint64_t begin = extent.offset / cluster * cluster;
+        const std::uint64_t end = std::min(size, (extent.offset + extent.length + cluster - 1) / cluster * cluster);
+        if (!joined.empty() && begin <= joined.back().offset + joined.back().length) {
+            NbdDisk::Extent& last = joined.back();
+            last.length = std::max(last.offset + last.length, end) - last.offset;
+        } else if (begin < end) {
+            joined.push_back({begin, end - begin, 0});
+        }
+    }
+    std::vector<NbdDisk::Extent> pieces;
+    for (const NbdDisk::Extent& extent : joined) {
+        for (std::uint64_t done = 0; done < extent.length; done += longest) {
+            pieces.push_back({extent.offset + done, std::min(longest, extent.length - done), 0});
+        }
+    }
+    return pieces;
+}
+
+std::uint64_t write_difference(NbdDisk& disk, std::uint32_t disk_depth, NbdDisk& base, std::uint32_t base_depth,
+                               NbdDisk& layer, const DifferenceOptions& options, const std::stop_token& stop)
+{
+    std::vector<NbdDisk::Extent> extents = disk.allocated(disk_depth);
+    if (base_depth > 0) {
+        std::ranges::copy(base.allocated(base_depth), std::back_inserter(extents));
+    }
+    const std::vector<NbdDisk::Extent> pieces = joined_extents(std::move(extents), disk.size(), piece);
+    std::vector<std::byte> now(piece);
+    std::vector<std::byte> before(piece);
+    const auto start = std::chrono::steady_clock::now();
+    std::uint64_t read = 0;
+    std::uint64_t written = 0;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+        throw_if_interrupted(stop);
+        const auto [offset, length, depth] = pieces[i];
+        disk.read(offset, std::span(now).first(length));
+        read_padded(base, offset, std::span(before).first(length));
+        written += write_runs(layer, offset, std::span(now).first(length), std::span(before).first(length));
+        read += length;
+        keep_pace(options.rate, read, start);
+        if (options.progress) {
+            options.progress(static_cast<double>(i + 1) / static_cast<double>(pieces.size()));
+        }
+    }
+    layer.flush();
+    return written;
+}
+
+} // namespace kiln::builder

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/snapshot/guest_freeze.h"
+
+#include "core/error.h"
+#include "core/text.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace kiln::launcher
+{
+namespace
+{
+
+using std::chrono::microseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+constexpr seconds hook_limit{120};
+constexpr seconds answer_limit{10};
+constexpr int no_fsfreeze = 64;
+constexpr int hook_failed = 65;
+
+// Dirty data is written here, as the freeze would have to wait for it.
+constexpr const char* before_freeze = R"(command -v fsfreeze >/dev/null || exit 64
+for hook in /etc/kiln/snapshot.d/*; do
+[ -f "$hook" ] && [ -x "$hook" ] || continue
+"$hook" freeze || { echo "$hook exited with $?" >&2; exit 65; }
+done
+sync)";
+
+constexpr const char* after_thaw = R"sh([ "$1" = 0 ] || kill "$1" 2>/dev/null
+for hook in /etc/kiln/snapshot.d/*; do
+[ -f "$hook" ] && [ -x "$hook" ] && "$hook" thaw
+done
+exit 0)sh";
+
+// Reading is possible while a file system is frozen, so that its programs can be loaded.
+constexpr const char* watchdog = R"sh(sleep "$1"
+while read -r device folder rest; do
+case $device in [/]*) fsfreeze -u "$(printf %b "$folder")" 2>/dev/null ;; esac
+done </proc/self/mounts)sh";
+
+} // namespace
+
+GuestFreeze::GuestFreeze(GuestAgent& agent, const std::function<bool()>& cancelled)
+    : agent_(agent), cancelled_(cancelled)
+{
+    if (!agent_.answers(answer_limit)) {
+        consistency_.reason = "the guest agent does not answer";
+        return;
+    }
+    try {
+        prepare();
+        if (consistency_.reason.empty()) {
+            start_watchdog();
+            freeze();
+        }
+    } catch (...) {
+        run_thaw_hooks();
+        throw;
+    }
+}
+
+GuestFreeze::~GuestFreeze()
+{
+    try {
+        thaw();
+    } catch (const Error&) { // the agent does not answer; the watchdog in the guest thaws
+    }
+}
+
+void GuestFreeze::prepare()
+{
+    ExecResult result;
+    hooks_ran_ = true;
+    try {
+        result = agent_.exec({"/bin/sh", "-c", before_freeze}, {}, hook_limit, cancelled_);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) {
+            throw;
+        }
+        consistency_.reason = error.what();
+        return;
+    }
+    if (result.status == hook_failed) {
+        throw Error(ErrorKind::launch,
+                    fmt::format("a hook in the guest failed: {}", tail_in_one_line(printable(result.errors, true), 3)),
+                    "mend it in the guest's /etc/kiln/snapshot.d, or snapshot with --no-freeze");
+    }
+    if (result.status != 0) {
+        consistency_.reason = result.status == no_fsfreeze ? "the guest has no program fsfreeze, so that nothing would "
+                                                             "thaw it if its agent died"
+                                                           : "the guest could not write its dirty data";
+    }
+}
+
+void GuestFreeze::start_watchdog()
+{
+    const Json answer = agent_.execute(
+        "guest-exec",
+        {{"path", "/bin/sh"}, {"arg", {"-c", watchdog, "kiln-thaw", std::to_string(freeze_watchdog.count())}}},
+        answer_limit);
+    watchdog_ = integer_member(answer, "pid", "the guest agent's answer");
+}
+
+void GuestFreeze::freeze()
+{
+    started_ = steady_clock::now();
+    thawed_ = false;
+    try {
+        frozen_ = agent_.freeze(answer_limit);
+        consistency_.kind = frozen_ > 0 ? "filesystem" : "crash";
+        consistency_.reason = frozen_ > 0 ? "" : "the guest has no file system that can be frozen";
+    } catch (const Error& error) {
+        consistency_.reason = error.what();
+    }
+}
+
+void GuestFreeze::thaw()
+{
+    if (std::exchange(thawed_, true)) {
+        run_thaw_hooks();
+        return;
+    }
+    std::int64_t thawed = 0;
+    try {
+        thawed = agent_.thaw(answer_limit);
+    } catch (const Error& error) {
+        if (frozen_ > 0) {
+            throw Error(ErrorKind::launch, fmt::format("the guest could not be thawed: {}", error.what()),
+                        fmt::format("its watchdog thaws it within {} s", freeze_watchdog.count()));
+        }
+    }
+    if (frozen_ > 0) {
+        consistency_.frozen_for = std::chrono::duration_cast<microseconds>(steady_clock::now() - started_);
+    }
+    if (thawed < frozen_) {
+        consistency_.kind = "crash";
+        consistency_.reason = "the guest was thawed by something else before the disks were taken";
+    }
+    run_thaw_hooks();
+}
+
+// The disks are taken by then: what a hook does, or doesn't, changes nothing about them.
+void GuestFreeze::run_thaw_hooks() noexcept
+{
+    if (!std::exchange(hooks_ran_, false)) {
+        return;
+    }
+    try {
+        static_cast<void>(agent_.exec({"/bin/sh", "-c", after_thaw, "kiln-thaw", std::to_string(watchdog_)}, {},
+                                      hook_limit, [] { return false; }));
+    } catch (...) { // the guest may have gone
+    }
+}
+
+} // namespace kiln::launcher
