@@ -84,8 +84,6 @@ public:
     [[nodiscard]] FoundFilesystem filesystem_on(const std::string& device);
     // What the one system on the disks mounts where, "/" first, by libguestfs's own inspection, which takes seconds.
     [[nodiscard]] std::vector<Mountpoint> inspect_system();
-    // The same of each system.
-    [[nodiscard]] std::vector<std::vector<Mountpoint>> inspect_systems();
     void mount(const std::string& device, const std::string& mount_point);
     void unmount(const std::string& mount_point);
     void unmount_all();                                                 // all that was written is on the disks then

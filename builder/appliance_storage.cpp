@@ -126,38 +126,26 @@ FoundFilesystem Appliance::filesystem_on(const std::string& device)
 
 std::vector<Mountpoint> Appliance::inspect_system()
 {
-    std::vector<std::vector<Mountpoint>> systems = inspect_systems();
-    if (systems.size() != 1) {
-        throw Error(ErrorKind::step_failed,
-                    systems.empty() ? "there is no operating system on the disks that libguestfs knows"
-                                    : "there are several operating systems on the disks",
-                    "Kiln needs exactly one");
-    }
-    return std::move(systems.front());
-}
-
-std::vector<std::vector<Mountpoint>> Appliance::inspect_systems()
-{
     const StringList roots(guestfs_inspect_os(state_->get()));
     if (!roots) {
         state_->fail(ErrorKind::step_failed, "looking for an operating system");
     }
-    std::vector<std::vector<Mountpoint>> systems;
-    for (char** root = roots.get(); *root != nullptr; ++root) {
-        const StringList list(guestfs_inspect_get_mountpoints(state_->get(), *root));
-        if (!list) {
-            state_->fail(ErrorKind::step_failed, "asking what the system mounts");
-        }
-        std::vector<Mountpoint> mounts;
-        for (char** entry = list.get(); entry[0] != nullptr && entry[1] != nullptr; entry += 2) {
-            mounts.push_back({entry[0], entry[1]});
-        }
-        std::ranges::sort(mounts, {}, &Mountpoint::mount);
-        if (!mounts.empty()) {
-            systems.push_back(std::move(mounts));
-        }
+    if (roots.get()[0] == nullptr || roots.get()[1] != nullptr) {
+        throw Error(ErrorKind::step_failed,
+                    roots.get()[0] == nullptr ? "there is no operating system on the disks that libguestfs knows"
+                                              : "there are several operating systems on the disks",
+                    "Kiln needs exactly one");
     }
-    return systems;
+    const StringList list(guestfs_inspect_get_mountpoints(state_->get(), roots.get()[0]));
+    if (!list) {
+        state_->fail(ErrorKind::step_failed, "asking what the system mounts");
+    }
+    std::vector<Mountpoint> mounts;
+    for (char** entry = list.get(); entry[0] != nullptr && entry[1] != nullptr; entry += 2) {
+        mounts.push_back({entry[0], entry[1]});
+    }
+    std::ranges::sort(mounts, {}, &Mountpoint::mount);
+    return mounts;
 }
 
 } // namespace kiln::builder

@@ -58,8 +58,9 @@ struct Root {
     std::vector<KeptKey> keys;
 };
 
-// nullopt unless exactly one has a system. Nothing is mounted afterwards, but its encrypted volumes stay open.
-std::optional<Root> find_root(Appliance& appliance, const std::vector<FoundFilesystem>& filesystems)
+// nullopt unless exactly one has a system. Nothing is mounted afterwards, but where `open`, its encrypted volumes are
+// open.
+std::optional<Root> find_root(Appliance& appliance, const std::vector<FoundFilesystem>& filesystems, bool open)
 {
     std::optional<Root> root;
     for (const FoundFilesystem& filesystem : filesystems) {
@@ -71,7 +72,9 @@ std::optional<Root> find_root(Appliance& appliance, const std::vector<FoundFiles
         const bool is_second = is_root && root;
         if (is_root && !is_second) {
             root = Root{filesystem.device, appliance.read_file(fstab_file), keys_in_root(appliance)};
-            open_all(appliance, root->keys);
+            if (open) {
+                open_all(appliance, root->keys);
+            }
         }
         appliance.unmount_all();
         if (is_second) {
@@ -95,7 +98,7 @@ std::optional<std::vector<Mountpoint>> read_system(Appliance& appliance)
         if (std::ranges::any_of(filesystems, is_member)) {
             return std::nullopt;
         }
-        const std::optional<Root> root = find_root(appliance, filesystems);
+        const std::optional<Root> root = find_root(appliance, filesystems, true);
         if (!root || root->fstab.size() > longest_fstab) {
             return std::nullopt;
         }
@@ -151,6 +154,20 @@ std::vector<KeptKey> kept_keys(std::string_view crypttab)
         }
     }
     return keys;
+}
+
+std::optional<std::vector<Mountpoint>> find_plain_system(Appliance& appliance,
+                                                         const std::vector<FoundFilesystem>& filesystems)
+{
+    const auto is_more = [](const FoundFilesystem& one) { return is_member(one) || one.type == "crypto_LUKS"; };
+    if (std::ranges::any_of(filesystems, is_more)) {
+        return std::nullopt;
+    }
+    const std::optional<Root> root = find_root(appliance, filesystems, false);
+    if (!root || root->fstab.size() > longest_fstab) {
+        return std::nullopt;
+    }
+    return mounts_of(root->fstab, root->device, filesystems);
 }
 
 std::vector<Mountpoint> find_whole_system(Appliance& appliance)

@@ -5,6 +5,7 @@
 
 #include "builder/appliance.h"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,5 +26,10 @@ struct KeptKey {
 // What the one system mounts where, "/" first, with logical volumes active and encrypted volumes open. Nothing may be
 // mounted; nothing is afterwards. Throws Error{step_failed} when there is no system, or more than one.
 [[nodiscard]] std::vector<Mountpoint> find_whole_system(Appliance& appliance);
+
+// The same among these file systems alone, and only where all of it is on plain partitions and disks: nothing is
+// activated or opened. nullopt otherwise, or when there is no system, or more than one.
+[[nodiscard]] std::optional<std::vector<Mountpoint>> find_plain_system(Appliance& appliance,
+                                                                       const std::vector<FoundFilesystem>& filesystems);
 
 } // namespace kiln::builder

@@ -183,7 +183,7 @@ ImageDiff diff_images(const std::vector<ImageDisk>& before, const std::vector<Im
         {.accelerator = options.accelerator, .temporary = options.work, .warm = options.cache / "appliance"}, drives,
         stop);
     progress.stage("find the systems");
-    const TwoSystems systems = find_two_systems(appliance, before.size(), after.size());
+    const TwoSystems systems = find_two_systems(appliance, before.size());
     const std::string other = "/kiln-" + random_hex(12); // no path of the image's
     for (const Mountpoint& mount : systems.before) {
         appliance.mount(mount.device, mount.mount);

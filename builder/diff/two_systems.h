@@ -18,14 +18,11 @@ struct TwoSystems {
     std::vector<Mountpoint> after;
 };
 
-// The first `disks_before` drives are those of the one, the next `disks_after` those of the other. Throws
-// Error{step_failed} unless each has one system, and where one is on logical or encrypted volumes: two such of one
-// lineage can't be open at once.
-[[nodiscard]] TwoSystems find_two_systems(Appliance& appliance, std::size_t disks_before, std::size_t disks_after);
+// The first `disks_before` drives are those of the one, the others those of the other. Throws Error{step_failed} unless
+// each has one system, and where one is on logical or encrypted volumes: two such of one lineage can't be open at once.
+[[nodiscard]] TwoSystems find_two_systems(Appliance& appliance, std::size_t disks_before);
 
 // The number of the drive that has "/dev/sdb3": 1; nullopt for another device. Pure.
 [[nodiscard]] std::optional<std::size_t> drive_of(const std::string& device);
-// The same partition of another drive. Pure.
-[[nodiscard]] std::string on_drive(const std::string& device, std::size_t drive);
 
 } // namespace kiln::builder

@@ -16,6 +16,14 @@ parent=$(tiny "$scratch/disk" tiny)
 
 # expect_json COMMAND...: its standard output alone is $output.
 expect_json() { output=$("$@" --json 2>"$scratch/errors") || fail "'$*': $(cat "$scratch/errors")"; }
+# frozen LOG: until the snapshot that writes it has frozen the disks, up to 60 s.
+frozen() {
+    for _ in $(seq 600); do
+        if grep -q "done: freeze the disks" "$1"; then return 0; fi
+        sleep 0.1
+    done
+    fail "not frozen: $(cat "$1")"
+}
 record() { jq -r "$1" "$KILN_HOME/instances/$one/instance.json"; }
 qemu_of() { pgrep -f -- "qemu-system-x86_64.*guest=$one," | head -n 1; }
 # chain FILE...: bottom first, as qemu-img takes it.
@@ -107,7 +115,7 @@ expect 0 "$kiln" instance start "$one"
 qemu=$(qemu_of)
 snapshot cancelled --no-freeze --rate 1MiB >"$scratch/cancelled" 2>&1 &
 cancelled=$!
-sleep 2
+frozen "$scratch/cancelled"
 expect_json "$kiln" instance snapshot "$one" --cancel
 equals "$(jq .cancelled <<<"$output")" 1
 status=0
@@ -230,7 +238,7 @@ expect 0 "$kiln" instance start "$two"
 slow=$scratch/slow
 snapshot while-deleted --no-freeze --rate 1MiB >"$slow" 2>&1 & # reads the volume's files while they go
 reader=$!
-sleep 2
+frozen "$slow"
 expect 0 "$kiln" instance terminate "$two"
 wait "$reader" || fail "$(cat "$slow")"
 equals "$(of_ami while-deleted 1)" "$wanted"
@@ -250,7 +258,7 @@ change "-P 5 2M 4M"
 wanted=$(of_instance 0)
 snapshot begun --rate 1MiB >"$scratch/begun" 2>&1 &
 reader=$!
-sleep 1.5
+frozen "$scratch/begun"
 expect 0 "$kiln" instance start "$one"
 expect 0 "$kiln" instance stop "$one" --skip-os-shutdown
 change "-P 6 0 64k"

@@ -77,8 +77,6 @@ TEST(TwoSystems, DrivesOfDevices)
     EXPECT_EQ(drive_of("/dev/sdaa1"), 26U);
     EXPECT_EQ(drive_of("/dev/vg/root"), std::nullopt);
     EXPECT_EQ(drive_of("/dev/sd1"), std::nullopt);
-    EXPECT_EQ(on_drive("/dev/sda14", 2), "/dev/sdc14");
-    EXPECT_EQ(on_drive("/dev/sdb", 27), "/dev/sdab");
 }
 
 TEST(DiffPackages, AddedRemovedAndChanged)
