@@ -72,8 +72,8 @@ int supervise(const Paths& paths, const std::string& id);
 // What `kiln-supervisor serve-network ID` runs, the network helper: returns when the instance's QEMU has ended.
 int serve_network(const Paths& paths, const std::string& id);
 
-// What `kiln-supervisor qemu-command ID` runs, for bench/launch: prints the command of the instance's QEMU with paths in place of
-// the descriptors that it really gets, each word with a NUL behind it.
+// What `kiln-supervisor qemu-command ID` runs, for bench/launch: prints the command of the instance's QEMU with paths
+// in place of the descriptors that it really gets, each word with a NUL behind it.
 int print_qemu_command(const Paths& paths, const std::string& id);
 
 } // namespace kiln::launcher

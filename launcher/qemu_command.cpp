@@ -133,8 +133,9 @@ std::vector<Json> overlay_nodes(const std::string& disk, const InstanceDisk& ove
     std::vector<Json> nodes;
     for (const std::filesystem::path& lower : overlays.lower) {
         Json node = qcow2_node(overlay_node(disk, lower), lower, true, backing);
-        // Until it is merged into, QEMU only reads.
-        node["file"].update({{"read-only", false}, {"auto-read-only", true}});
+        // QEMU only reads it until it is merged into. The file is open for both from the start: were it opened anew
+        // then, the descriptor that only reads would go on to hold its lock (block_node.h).
+        node["file"]["read-only"] = false;
         backing = node.at("node-name");
         nodes.push_back(std::move(node));
     }
