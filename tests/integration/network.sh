@@ -82,7 +82,7 @@ expect 2 run --network none --security-group web
 expect 0 "$kiln" security-group delete web
 
 say "vpc"
-if ! unshare --user --map-current-user --keep-caps -- "$kiln" serve-vpc --try 2>"$scratch/why"; then
+if ! unshare --user --map-current-user --keep-caps -- "$build/kiln-supervisor" serve-vpc --try 2>"$scratch/why"; then
     run --network vpc 2>/dev/null && fail "it was launched all the same"
     skip "no VPC here: $(cat "$scratch/why")"
 fi

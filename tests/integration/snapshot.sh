@@ -47,19 +47,43 @@ contains "a hook in the guest failed"
 in_guest rm /etc/kiln/snapshot.d/note
 
 say "attack 31: an agent that hangs as soon as the guest is frozen: the watchdog in the guest thaws it"
+# From when the watchdog is there, a writer that is held up for long tells that the guest is frozen; then the agent is
+# stopped until after the thaw. What the writer wrote makes the freeze take long enough to be seen.
 "$kiln" instance exec -i "$guest" -- sh -c 'cat >/etc/kiln/snapshot.d/hang && chmod +x /etc/kiln/snapshot.d/hang' <<<'#!/bin/sh
 [ "$1" = freeze ] || exit 0
+setsid sh -c '"'"'
 agent=$(pidof qemu-ga)
-setsid sh -c "while fsfreeze -u / 2>&1 | grep -q Invalid; do sleep 0.01; done; fsfreeze -f /; kill -STOP $agent; sleep 60; kill -CONT $agent" >/dev/null 2>&1 </dev/null &'
+cat >/run/writer <<END
+much=\$(head -c 100000 /dev/zero | tr "\0" x)
+while :; do
+    : >/var/lib/probe
+    for i in \$(seq 300); do echo "\$much\$much" >>/var/lib/probe; done
+done
+END
+sh /run/writer & writer=$!
+until grep -qs "kiln-[t]haw" /proc/[0-9]*/cmdline; do :; done
+held=0
+while [ $held -lt 30 ]; do
+    read -r _ _ state _ </proc/$writer/stat
+    [ "$state" = D ] && held=$((held + 1)) || held=0
+done
+kill -STOP $agent
+kill $writer
+read -r begin _ </proc/uptime
+echo x >/var/lib/probe
+read -r end _ </proc/uptime
+echo $((${end%.*} - ${begin%.*})) >/var/lib/frozen-for
+sleep 5
+kill -CONT $agent'"'"' >/dev/null 2>&1 </dev/null &'
 status=0
-"$kiln" instance snapshot "$guest" --exact --name debian-12-hung --version 1.0.0 >"$scratch/hung" 2>&1 || status=$?
+"$kiln" instance snapshot "$guest" --exact --name debian-12-hung --version 1.0.0 --json >"$scratch/hung" 2>&1 || status=$?
 [ $status = 0 ] || [ $status = 12 ] || fail "status $status: $(cat "$scratch/hung")"
 for _ in $(seq 60); do
-    sleep 2
-    "$kiln" instance exec "$guest" -- sh -c 'echo written >/var/lib/after && sync' >/dev/null 2>&1 && break
+    "$kiln" instance exec "$guest" -- cat /var/lib/frozen-for >"$scratch/frozen-for" 2>/dev/null && break
+    sleep 1
 done
-equals "$(in_guest cat /var/lib/after)" written
-in_guest rm /etc/kiln/snapshot.d/hang
+[ "$(cat "$scratch/frozen-for")" -ge 10 ] || fail "the agent was not stopped while the guest was frozen: $(cat "$scratch/frozen-for")"
+in_guest sh -c 'rm /etc/kiln/snapshot.d/hang && sync'
 
 say "shut down for it and started again: an AMI with an identity of its own"
 expect 0 "$kiln" instance snapshot "$guest" --stop --name debian-12-stopped --version 1.0.0

@@ -11,7 +11,7 @@ kernel=$(find /boot -name 'vmlinuz-*-cloud-amd64' -readable | sort -V | tail -n 
 [ -n "$kernel" ] || skip "there is no cloud kernel in /boot that this user can read"
 qemu=$(command -v qemu-system-x86_64) || skip "the program qemu-system-x86_64 is not installed"
 export KILN_HOME=$scratch/home KILN_ACCELERATOR=tcg
-unshare --user --map-current-user --keep-caps -- "$(dirname "$kiln")/kiln-supervisor" serve-vpc --try 2>"$scratch/why" || skip "$(cat "$scratch/why")"
+unshare --user --map-current-user --keep-caps -- "$build/kiln-supervisor" serve-vpc --try 2>"$scratch/why" || skip "$(cat "$scratch/why")"
 "$build/tests/publish_tiny" tiny 1.0.0 >/dev/null
 
 root=$scratch/root
