@@ -257,8 +257,9 @@ std::uint64_t BlockServer::write_difference(std::size_t disk, const std::vector<
     for (const auto& [node, writable] : exports) {
         execute("block-export-del", {{"id", "difference-" + node}, {"mode", "hard"}});
     }
-    for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
-        remove_node(*node);
+    std::reverse(nodes.begin(), nodes.end()); // each is below the one before
+    for (const std::string& node : nodes) {
+        remove_node(node);
     }
     return written;
 }

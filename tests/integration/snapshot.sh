@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Snapshots of a Debian guest: hooks around the freeze, identity, drift, `image diff`, a recipe drafted from the drift, a
-# guest agent that hangs while the guest is frozen (attack 31), and one that is shut down for it.
+# guest that nobody thaws (attack 31), and one that is shut down for it.
 . "$(dirname "$0")/lib.sh"
-need qemu-system-x86_64 jq
+need qemu-system-x86_64 jq strace
 
 guest=$("$kiln" run debian-12 --type t3.small --wait --quiet)
 instances+=("$guest")
@@ -46,44 +46,41 @@ expect 12 "$kiln" instance snapshot "$guest" --name debian-12-hook --version 1.0
 contains "a hook in the guest failed"
 in_guest rm /etc/kiln/snapshot.d/note
 
-say "attack 31: an agent that hangs as soon as the guest is frozen: the watchdog in the guest thaws it"
-# From when the watchdog is there, a writer that is held up for long tells that the guest is frozen; then the agent is
-# stopped until after the thaw. What the writer wrote makes the freeze take long enough to be seen.
-"$kiln" instance exec -i "$guest" -- sh -c 'cat >/etc/kiln/snapshot.d/hang && chmod +x /etc/kiln/snapshot.d/hang' <<<'#!/bin/sh
-[ "$1" = freeze ] || exit 0
-setsid sh -c '"'"'
-agent=$(pidof qemu-ga)
-cat >/run/writer <<END
-much=\$(head -c 100000 /dev/zero | tr "\0" x)
+say "attack 31: nobody thaws the guest: the watchdog in it does"
+# A writer in the guest notes how long it was held up at most. The supervisor is stopped as soon as it has asked for the
+# freeze, before it could ask for the thaw.
+in_guest sh -c 'cat >/run/writer <<"END"
+most=0
 while :; do
-    : >/var/lib/probe
-    for i in \$(seq 300); do echo "\$much\$much" >>/var/lib/probe; done
+    read -r begin _ </proc/uptime
+    echo x >/var/lib/probe
+    read -r end _ </proc/uptime
+    [ $((${end%.*} - ${begin%.*})) -le $most ] || { most=$((${end%.*} - ${begin%.*})); echo $most >/run/held; }
+    sleep 0.1
 done
 END
-sh /run/writer & writer=$!
-until grep -qs "kiln-[t]haw" /proc/[0-9]*/cmdline; do :; done
-held=0
-while [ $held -lt 30 ]; do
-    read -r _ _ state _ </proc/$writer/stat
-    [ "$state" = D ] && held=$((held + 1)) || held=0
+setsid sh /run/writer >/dev/null 2>&1 </dev/null &'
+supervisor=$(pgrep -f "supervise $guest\$")
+strace -f -p "$supervisor" -e trace=sendto -e inject=sendto:delay_exit=300000 -s 200 -o "$scratch/trace" 2>/dev/null &
+tracer=$!
+"$kiln" instance snapshot "$guest" --exact --name debian-12-hung --version 1.0.0 >"$scratch/hung" 2>&1 &
+snapshot=$!
+for _ in $(seq 3000); do
+    grep -q fsfreeze-freeze "$scratch/trace" 2>/dev/null && break
+    sleep 0.02
 done
-kill -STOP $agent
-kill $writer
-read -r begin _ </proc/uptime
-echo x >/var/lib/probe
-read -r end _ </proc/uptime
-echo $((${end%.*} - ${begin%.*})) >/var/lib/frozen-for
-sleep 5
-kill -CONT $agent'"'"' >/dev/null 2>&1 </dev/null &'
-status=0
-"$kiln" instance snapshot "$guest" --exact --name debian-12-hung --version 1.0.0 --json >"$scratch/hung" 2>&1 || status=$?
-[ $status = 0 ] || [ $status = 12 ] || fail "status $status: $(cat "$scratch/hung")"
-for _ in $(seq 60); do
-    "$kiln" instance exec "$guest" -- cat /var/lib/frozen-for >"$scratch/frozen-for" 2>/dev/null && break
-    sleep 1
-done
-[ "$(cat "$scratch/frozen-for")" -ge 10 ] || fail "the agent was not stopped while the guest was frozen: $(cat "$scratch/frozen-for")"
-in_guest sh -c 'rm /etc/kiln/snapshot.d/hang && sync'
+kill -STOP "$supervisor"
+grep -q fsfreeze-freeze "$scratch/trace" || fail "no freeze was asked for: $(cat "$scratch/hung")"
+grep -q fsfreeze-thaw "$scratch/trace" && fail "the supervisor was stopped too late"
+sleep 45
+kill "$tracer"
+wait "$tracer" 2>/dev/null || true
+kill -CONT "$supervisor"
+wait "$snapshot" || fail "the snapshot: $(cat "$scratch/hung")"
+held=$(in_guest cat /run/held)
+[ "$held" -ge 20 ] && [ "$held" -le 44 ] || fail "the guest was held up for $held s"
+equals "$("$kiln" image show debian-12-hung --json | jq -r .ami.source.consistency)" crash
+in_guest pkill -f /run/writer
 
 say "shut down for it and started again: an AMI with an identity of its own"
 expect 0 "$kiln" instance snapshot "$guest" --stop --name debian-12-stopped --version 1.0.0
