@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view beginning = R"({"manifests":[)";
 constexpr std::string_view ending = R"(],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2})";
 constexpr std::uint64_t least_room = 16UL * 1024;
-constexpr std::uint64_t page = 4096;       // what a disk and the kernel write as a whole
+constexpr std::uint64_t page = 4096;         // what a disk and the kernel write as a whole
 constexpr std::size_t window = 256UL * 1024; // what is looked at in one go: the second level cache has it
 
 // The C library's search, which skips most of a large text: std::string_view::find stops at each first character, and
