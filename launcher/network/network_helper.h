@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: the process between an instance's network card and the host, `kiln-supervisor serve-network ID`: it moves frames
-// between QEMU's datagram socket and a GuestNetwork, serves the instance's metadata, and answers the supervisor on a
-// control socket. It is the only process that reads what the guest sends into the network, and knows nothing but its
-// instance.
+// Internal: the process between an instance's network card and the host, `kiln-supervisor serve-network ID`: it moves
+// frames between QEMU's datagram socket and a GuestNetwork, serves the instance's metadata, and answers the supervisor
+// on a control socket. It is the only process that reads what the guest sends into the network, and knows nothing but
+// its instance.
 #pragma once
 
 #include "core/json_socket.h"

@@ -59,8 +59,8 @@ bool NetworkProcess::start()
         } catch (const Error&) { // it ended meanwhile
         }
     }
-    process_.emplace(
-        start_detached({supervisor_program(), "serve-network", id_}, paths_.network_log, {.confinement = confinement_}));
+    process_.emplace(start_detached({supervisor_program(), "serve-network", id_}, paths_.network_log,
+                                    {.confinement = confinement_}));
     return true;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Internal: the process behind a running VPC, `kiln-supervisor serve-vpc ID`, in a user namespace of its own. It holds the network
-// namespace with bridge and rules, runs dnsmasq in it, gives each instance's network helper a tap, and is the way
-// outward (libslirp, on the host's side). It comes with the first helper and ends with the last. All that it has is
-// made anew from files by the next one when it is killed.
+// Internal: the process behind a running VPC, `kiln-supervisor serve-vpc ID`, in a user namespace of its own. It holds
+// the network namespace with bridge and rules, runs dnsmasq in it, gives each instance's network helper a tap, and is
+// the way outward (libslirp, on the host's side). It comes with the first helper and ends with the last. All that it
+// has is made anew from files by the next one when it is killed.
 #pragma once
 
 #include "core/background_process.h"
