@@ -13,8 +13,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <csignal>
-#include <cstdlib>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -191,7 +191,8 @@ std::size_t cancel_snapshots(const Paths& paths, const Instance& instance, const
     std::size_t cancelled = 0;
     for (const fs::path& mark : marks) {
         const std::string name = mark.filename();
-        const pid_t pid = std::atoi(name.c_str() + mark_prefix.size());
+        pid_t pid = 0;
+        std::from_chars(name.data() + mark_prefix.size(), name.data() + name.size(), pid);
         const auto deadline = std::chrono::steady_clock::now() + cancel_limit;
         for (bool told = false;;) {
             try {
