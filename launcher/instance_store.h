@@ -20,7 +20,9 @@ void save_record(const InstancePaths& paths, const Instance& instance); // durab
 // the new one. Throws Error{not_found} when the instance is gone.
 Instance update_record(const InstancePaths& paths, const std::function<void(Instance&)>& change);
 
-// Appends a line to events.jsonl, durably, also behind a line that a crash has cut off.
+// Appends a line to events.jsonl, durably, also behind a line that a crash has cut off. What changes the record too is
+// appended while it does (update_record), so that of an accident between the two the log, which the bill is made of,
+// has the event: who finds the old record does the same again, and a second end of a run is none.
 void append_event_line(const std::filesystem::path& log, std::string_view event, const Json& detail);
 void append_event(const InstancePaths& paths, std::string_view event, const Json& detail);
 // Notes in the log's time of change that the instance runs: what a crash leaves of its end.

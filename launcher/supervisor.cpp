@@ -17,6 +17,7 @@
 #include "launcher/qemu_start.h"
 #include "launcher/snapshot/overlays.h"
 #include "launcher/storage/volume_store.h"
+#include "launcher/usage/event_line.h"
 #include "launcher/vpc/membership.h"
 
 #include <fmt/format.h>
@@ -148,14 +149,14 @@ void Supervisor::serve()
 
 void Supervisor::record_failure(const std::exception& error)
 {
-    const Instance now = update_record(paths_, [&](Instance& instance) {
+    update_record(paths_, [&](Instance& instance) {
         if (instance.state != InstanceState::shutting_down) {
             instance.state = InstanceState::stopped;
             instance.state_reason = error.what();
             instance.state_reason_code = "Server.InternalError";
         }
+        append_event(paths_, "stopped", {{"code", instance.state_reason_code}, {"reason", error.what()}});
     });
-    append_event(paths_, "stopped", {{"code", now.state_reason_code}, {"reason", error.what()}});
 }
 
 void Supervisor::launch_qemu()
@@ -185,7 +186,8 @@ void Supervisor::launch_qemu()
 
 void Supervisor::record_start()
 {
-    Instance started = update_record(paths_, [this](Instance& now) {
+    const bool told = says_it_runs(read_file(paths_.events, longest_log), qemu_->pid());
+    Instance started = update_record(paths_, [&](Instance& now) {
         now.ssh_port = instance_.ssh_port;
         now.confined = instance_.confined;
         if (now.state == InstanceState::pending) {
@@ -193,14 +195,16 @@ void Supervisor::record_start()
             now.started = iso_now();
             now.boot_id = host_boot_id();
         }
+        if (!told) { // by one before that was killed right then
+            Json detail = bill_of(now);
+            detail.update({{"pid", qemu_->pid()},
+                           {"ssh_port", now.ssh_port},
+                           {"host_boot_id", now.boot_id},
+                           {"confined", now.confined}});
+            append_event(paths_, "running", detail);
+        }
     });
     instance_ = with_volumes(home_, std::move(started));
-    Json detail = bill_of(instance_);
-    detail.update({{"pid", qemu_->pid()},
-                   {"ssh_port", instance_.ssh_port},
-                   {"host_boot_id", instance_.boot_id},
-                   {"confined", instance_.confined}});
-    append_event(paths_, "running", detail);
 }
 
 void Supervisor::begin_shutdown(milliseconds patience)
@@ -274,10 +278,10 @@ void Supervisor::record_end()
 {
     const std::string cause = power_->end_cause();
     const std::string words = tail_in_one_line(read_file(qemu_log(paths_)), 1);
-    std::string reason;
-    const Instance now = update_record(paths_, [&](Instance& instance) {
+    update_record(paths_, [&](Instance& instance) {
         if (instance.state == InstanceState::shutting_down) { // who terminates it goes on
-            reason = "it is being terminated";
+            append_event(paths_, "stopped",
+                         {{"code", instance.state_reason_code}, {"reason", "it is being terminated"}});
             return;
         }
         const bool asked = instance.state == InstanceState::stopping;
@@ -297,9 +301,8 @@ void Supervisor::record_end()
                 instance.state_reason += fmt::format(" ({})", words);
             }
         }
-        reason = instance.state_reason;
+        append_event(paths_, "stopped", {{"code", instance.state_reason_code}, {"reason", instance.state_reason}});
     });
-    append_event(paths_, "stopped", {{"code", now.state_reason_code}, {"reason", reason}});
 }
 
 int supervise(const Paths& paths, const std::string& id)

@@ -90,14 +90,14 @@ void Supervisor::answer_one(FileDescriptor fd)
 
 Json Supervisor::shut_down(seconds patience)
 {
-    const Instance now = update_record(paths_, [](Instance& instance) {
+    update_record(paths_, [&](Instance& instance) {
         if (instance.state == InstanceState::running) { // else it is being terminated
             instance.state = InstanceState::stopping;
             instance.state_reason.clear();
             instance.state_reason_code = "Client.UserInitiatedShutdown";
         }
+        append_event(paths_, name_of(instance.state), {{"patience_seconds", patience.count()}});
     });
-    append_event(paths_, std::string(name_of(now.state)), {{"patience_seconds", patience.count()}});
     begin_shutdown(patience);
     return Json::object();
 }

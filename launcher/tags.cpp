@@ -85,9 +85,10 @@ Instance change_tags(const Paths& paths, const std::string& id, const Tags& set,
                      const std::vector<std::string>& removed)
 {
     const InstancePaths files(paths, id);
-    Instance changed = update_record(files, [&](Instance& instance) { change_tags(instance.tags, set, removed, id); });
-    append_event(files, "tagged", {{"tags", changed.tags}});
-    return changed;
+    return update_record(files, [&](Instance& instance) {
+        change_tags(instance.tags, set, removed, id);
+        append_event(files, "tagged", {{"tags", instance.tags}});
+    });
 }
 
 } // namespace kiln::launcher

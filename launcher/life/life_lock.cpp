@@ -99,8 +99,8 @@ Instance settle(const InstancePaths& paths, const std::string& id)
         now.state = InstanceState::stopped;
         now.state_reason = reason;
         now.state_reason_code = "Server.InternalError";
+        append_event(paths, "stopped", {{"at", ended}, {"code", now.state_reason_code}, {"reason", reason}});
     });
-    append_event(paths, "stopped", {{"at", ended}, {"code", record.state_reason_code}, {"reason", reason}});
     return record;
 }
 

@@ -176,10 +176,12 @@ Instance start(const Paths& paths, const registry::VerifiedImage& image, const s
     const Instance pending = [&] {
         const FileLock quota(paths.home / "instances.lock", FileLock::Wait::block);
         require_quota(paths, now.vcpus, now.memory, 1);
-        return update_record(files, [&](Instance& instance) { make_pending(instance, paths, image, accelerator); });
+        return update_record(files, [&](Instance& instance) {
+            make_pending(instance, paths, image, accelerator);
+            append_event(files, "pending", bill_of(instance));
+        });
     }();
     write_identity(files.folder, pending, account_key);
-    append_event(files, "pending", bill_of(pending));
     start_supervisor(paths, id);
     try {
         await_start(paths, id, stop);

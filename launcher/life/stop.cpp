@@ -118,7 +118,7 @@ Instance modify(const Paths& paths, const std::string& id, const Modification& m
                     fmt::format("the type of {} can't change while it is {}", id, name_of(now.state)),
                     fmt::format("`kiln instance stop {}` first", id));
     }
-    Instance changed = update_record(files, [&](Instance& instance) {
+    return update_record(files, [&](Instance& instance) {
         if (type) {
             instance.type = type->name;
             instance.vcpus = type->vcpus;
@@ -126,12 +126,11 @@ Instance modify(const Paths& paths, const std::string& id, const Modification& m
         }
         instance.shutdown_behavior = modification.shutdown_behavior.value_or(instance.shutdown_behavior);
         instance.termination_protection = modification.termination_protection.value_or(instance.termination_protection);
+        append_event(files, "modified",
+                     {{"type", instance.type},
+                      {"instance_initiated_shutdown_behavior", name_of(instance.shutdown_behavior)},
+                      {"disable_api_termination", instance.termination_protection}});
     });
-    append_event(files, "modified",
-                 {{"type", changed.type},
-                  {"instance_initiated_shutdown_behavior", name_of(changed.shutdown_behavior)},
-                  {"disable_api_termination", changed.termination_protection}});
-    return changed;
 }
 
 } // namespace kiln::launcher

@@ -68,9 +68,9 @@ void take(History& history, const EventLine& event, Time last_heard)
     }
 }
 
-History load(const fs::path& log, const std::string& id)
+std::string load_log(const fs::path& log)
 {
-    return read_history(id, fs::exists(log) ? read_file(log, longest_log) : std::string());
+    return fs::exists(log) ? read_file(log, longest_log) : std::string();
 }
 
 void end_what_has_no_end(History& history, const InstancePaths& files, Time now)
@@ -105,6 +105,18 @@ History read_history(std::string_view id, std::string_view log)
     return history;
 }
 
+bool says_it_runs(std::string_view log, pid_t qemu)
+{
+    bool runs = false;
+    while (!log.empty()) {
+        const auto event = parse_event_line(next_line(log));
+        if (event && (event->name == "running" || event->name == "stopped")) {
+            runs = event->name == "running" && event->detail.value("pid", Json()) == qemu;
+        }
+    }
+    return runs;
+}
+
 std::vector<History> load_histories(const Paths& paths, Time now)
 {
     std::vector<History> histories;
@@ -121,7 +133,7 @@ std::vector<History> load_histories(const Paths& paths, Time now)
             }
             try {
                 const InstancePaths files(paths, id);
-                History history = load(entry.path() / files.events.filename(), id);
+                History history = read_history(id, load_log(entry.path() / files.events.filename()));
                 if (!ended) {
                     end_what_has_no_end(history, files, now);
                 }

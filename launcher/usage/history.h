@@ -38,6 +38,9 @@ struct History {
 // follows another one without an end ends that one at the last that was heard of it.
 [[nodiscard]] History read_history(std::string_view id, std::string_view log);
 
+// Whether the last start in the log is that of this QEMU, and no end follows it.
+[[nodiscard]] bool says_it_runs(std::string_view log, pid_t qemu);
+
 // Of every instance that there is and was. A run without an end, of an instance whose QEMU lives, goes on until `now`;
 // of another one it ended when it was last seen (life/last_seen.h).
 [[nodiscard]] std::vector<History> load_histories(const Paths& paths, Time now);

@@ -267,6 +267,30 @@ TEST_F(InstanceList, Attack30_AnEndThatNobodySawIsWrittenDownOnce)
     EXPECT_THAT(log, testing::HasSubstr("\"event\":\"stopped\""));
 }
 
+TEST_F(InstanceList, Attack30_WithoutItsEventTheRecordDoesNotChange)
+{
+    fs::create_directory(files_.events); // no line can be appended
+    EXPECT_THROW(static_cast<void>(settle(files_, "i-0123456789abcdef0")), Error);
+    EXPECT_EQ(load_record(files_).state, InstanceState::running);
+    EXPECT_THROW(static_cast<void>(change_tags(paths_, "i-0123456789abcdef0", {{"team", "web"}}, {})), Error);
+    EXPECT_TRUE(load_record(files_).tags.empty());
+}
+
+TEST_F(InstanceList, Attack30_AStartIsWrittenDownOnce)
+{
+    const auto log = [&] { return read_file(files_.events); };
+    append_event(files_, "running", {{"pid", 7}});
+    EXPECT_TRUE(says_it_runs(log(), 7));
+    EXPECT_FALSE(says_it_runs(log(), 8)); // a later start's, whose end before it was lost
+    append_event(files_, "rebooted", Json::object());
+    EXPECT_TRUE(says_it_runs(log(), 7));
+    append_event(files_, "stopped", Json::object());
+    append_event(files_, "stopped", Json::object()); // told again after an accident
+    EXPECT_FALSE(says_it_runs(log(), 7));
+    ASSERT_EQ(read_history("i-0123456789abcdef0", log()).runs.size(), 1U);
+    EXPECT_FALSE(says_it_runs("no log\n{\"event\":\"running\"}\n", 7));
+}
+
 TEST_F(InstanceList, AnEventGoesBehindALineThatACrashCutOff)
 {
     append_event(files_, "pending", Json::object());
