@@ -80,11 +80,11 @@ void refuse_backing_file(const Fields& header)
 {
     const std::uint64_t offset = header.u64(8);
     const std::uint32_t length = header.u32(16);
-    if (length == 0) { // QEMU leaves an offset behind when it takes a name away
-        return;
-    }
     if (offset >= qcow2_header_bytes || length > longest_name) {
         refuse("it stands on a backing file whose name is out of bounds", flatten_hint());
+    }
+    if (length == 0) { // QEMU leaves an offset behind when it takes a name away
+        return;
     }
     refuse(fmt::format("it stands on the backing file \"{}\"", printable(header.text(offset, length), false)),
            flatten_hint());

@@ -141,6 +141,13 @@ TEST_F(HostileDisk, Attack01_BackingFile)
     patch_number("long.qcow2", 8, 512, 8);
     patch_number("long.qcow2", 16, 0xffffffffU, 4);
     expect_refused("long.qcow2", "qcow2", "out of bounds");
+    // One of no length names nothing, which QEMU leaves behind, but not out there.
+    create("none.qcow2");
+    patch_number("none.qcow2", 8, 512, 8);
+    expect_imported("none.qcow2", "qcow2");
+    create("none-far.qcow2");
+    patch_number("none-far.qcow2", 8, std::uint64_t{1} << 40U, 8);
+    expect_refused("none-far.qcow2", "qcow2", "out of bounds");
 }
 
 TEST_F(HostileDisk, Attack02_ExternalDataFile)
