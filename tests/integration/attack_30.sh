@@ -6,8 +6,9 @@
 . "$(dirname "$0")/lib.sh"
 need jq qemu-img ssh-keygen
 rounds=${2:-8}
-RANDOM=${KILN_SEED:-$$}
-say "seed $RANDOM"
+seed=${KILN_SEED:-$$}
+RANDOM=$seed
+say "seed $seed"
 export KILN_HOME=$scratch/home KILN_ACCELERATOR=tcg KILN_FAKE_QEMU=$scratch/qemu
 export PATH=$build/tests/fake-qemu:$PATH
 mkdir "$KILN_FAKE_QEMU"
