@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bundle/drift.h"
 
+#include "core/text.h"
+
+#include <algorithm>
+
 namespace kiln::bundle
 {
 namespace
@@ -19,15 +23,58 @@ std::vector<std::string> read_strings(ObjectReader& reader, const std::string& k
 {
     std::vector<std::string> strings;
     for (const Json& one : reader.array(key, most_entries)) {
-        if (!one.is_string() || one.get_ref<const std::string&>().size() > longest) {
-            reader.refuse(key, "has something that is no string, or a long one");
+        if (!one.is_string() || one.get_ref<const std::string&>().size() > longest ||
+            printable(one.get_ref<const std::string&>(), false) != one.get_ref<const std::string&>()) {
+            reader.refuse(key, "has something that is no plain text, or a long one");
         }
         strings.push_back(one.get<std::string>());
     }
     return strings;
 }
 
+// Cut at a character.
+std::string fitted(std::string_view text, std::size_t longest)
+{
+    std::string shown = printable(text, false);
+    if (shown.size() > longest) {
+        std::size_t end = longest;
+        while (end > 0 && (static_cast<unsigned char>(shown[end]) & 0xc0U) == 0x80U) {
+            --end;
+        }
+        shown.resize(end);
+    }
+    return shown;
+}
+
+// Returns how many did not fit.
+std::int64_t fit(std::vector<std::string>& list, std::size_t longest)
+{
+    const std::size_t all = list.size();
+    list.resize(std::min(all, drift_files));
+    for (std::string& text : list) {
+        text = fitted(text, longest);
+    }
+    return static_cast<std::int64_t>(all - list.size());
+}
+
 } // namespace
+
+Drift fitted(Drift drift)
+{
+    drift.packages.resize(std::min(drift.packages.size(), drift_files));
+    for (DriftPackage& package : drift.packages) {
+        for (std::string* word : {&package.name, &package.architecture, &package.from, &package.to}) {
+            *word = fitted(*word, longest_word);
+        }
+    }
+    for (auto* paths : {&drift.files_added, &drift.files_removed, &drift.files_changed}) {
+        drift.files_omitted += fit(*paths, longest_path);
+    }
+    for (auto* words : {&drift.users_added, &drift.users_removed, &drift.services_enabled, &drift.services_disabled}) {
+        fit(*words, longest_word);
+    }
+    return drift;
+}
 
 Json to_json(const Drift& drift)
 {

@@ -36,6 +36,10 @@ struct Drift {
 
 inline constexpr std::size_t drift_files = 10'000; // in each list
 
+// What was read of a guest, as a manifest can hold it: text that can be shown, and cut where it is too long; of each
+// list the first drift_files. The guest chose all of it, and must not make its own snapshot unreadable.
+[[nodiscard]] Drift fitted(Drift drift);
+
 [[nodiscard]] Json to_json(const Drift& drift);
 [[nodiscard]] Drift read_drift(ObjectReader reader); // throws Error{untrusted}
 

@@ -81,14 +81,8 @@ bundle::Drift drift_of(const builder::ImageDiff& diff)
     const std::array<std::vector<std::string>*, 3> lists{&drift.files_added, &drift.files_removed,
                                                          &drift.files_changed};
     for (const builder::FileChange& file : diff.files) {
-        std::vector<std::string>& list = *lists.at(static_cast<std::size_t>(file.kind));
-        if (is_explained(file)) {
-            continue;
-        }
-        if (list.size() < bundle::drift_files) {
-            list.push_back(printable(file.path, false));
-        } else {
-            ++drift.files_omitted;
+        if (!is_explained(file)) {
+            lists.at(static_cast<std::size_t>(file.kind))->push_back(file.path);
         }
     }
     drift.users_added = diff.users_added;
@@ -96,7 +90,7 @@ bundle::Drift drift_of(const builder::ImageDiff& diff)
     drift.services_enabled = diff.services_enabled;
     drift.services_disabled = diff.services_disabled;
     drift.size_change = diff.size_change;
-    return drift;
+    return bundle::fitted(std::move(drift));
 }
 
 std::string diff_text(const builder::ImageDiff& diff, bool all_files)

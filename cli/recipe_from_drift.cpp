@@ -118,6 +118,12 @@ void add_files(const bundle::Drift& drift, const builder::ImageFiles& found, con
             }
         }
     }
+    for (const std::string& path : paths_to_read(drift)) {
+        if (std::ranges::find(found.files, path, &builder::ImageFile::path) == found.files.end()) {
+            draft.notes.push_back(path +
+                                  " is not in the image under this name, which was not plain text: not taken over");
+        }
+    }
     if (drift.files_omitted > 0) {
         draft.notes.push_back(fmt::format("{} more files differ than the AMI's manifest lists", drift.files_omitted));
     }

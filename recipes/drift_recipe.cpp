@@ -3,20 +3,75 @@
 
 #include "core/json.h"
 #include "core/text.h"
+#include "recipes/rule_helpers.h"
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <filesystem>
+#include <string_view>
 
 namespace kiln::recipes
 {
 namespace
 {
 
-// A basic string of TOML: JSON's escapes are TOML's.
-std::string quoted(const std::string& text)
+void replace_all(std::string& text, std::string_view what, std::string_view by)
 {
-    return Json(text).dump(-1, ' ', true, Json::error_handler_t::replace);
+    for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + by.size())) {
+        text.replace(at, what.size(), by);
+    }
+}
+
+// A basic string of TOML, whose escapes are JSON's, in which nothing is a reference to a parameter.
+std::string quoted(std::string text)
+{
+    replace_all(text, "{{", R"({{ "{{" }})");
+    return Json(text).dump(-1, ' ', true);
+}
+
+bool is_plain(const std::string& text)
+{
+    return printable(text, false) == text;
+}
+
+// Takes out what no recipe can say, with a note.
+DriftRecipe sayable(DriftRecipe drift)
+{
+    const auto leave_out = [&](const std::string& what) {
+        drift.notes.push_back(what + " has a name or a target that is no plain text: not taken over");
+    };
+    for (DriftedFile& file : drift.files) {
+        if (file.kind != DriftedFile::Kind::left_out &&
+            !(is_plain(file.path) && (file.kind != DriftedFile::Kind::link || is_plain(file.source)))) {
+            file.kind = DriftedFile::Kind::left_out;
+            leave_out(file.path);
+        }
+    }
+    std::erase_if(drift.users, [&](const DriftedUser& user) {
+        const bool odd = !is_plain(user.name) || !is_plain(user.home);
+        if (odd) {
+            leave_out("the user " + user.name);
+        }
+        return odd;
+    });
+    for (auto* names : {&drift.files_removed, &drift.packages_added, &drift.packages_removed, &drift.services_enabled,
+                        &drift.services_disabled}) {
+        std::erase_if(*names, [&](const std::string& name) {
+            const bool odd = !is_plain(name);
+            if (odd) {
+                leave_out(name);
+            }
+            return odd;
+        });
+    }
+    return drift;
+}
+
+// Where a file is put first whose name is none for a step's path.
+std::string first_place(const DriftedFile& file)
+{
+    const bool plain = std::holds_alternative<std::string>(check_guest_path(file.path));
+    return plain ? file.path : "/var/tmp/kiln-drift-" + std::filesystem::path(file.source).filename().native();
 }
 
 std::string list(const std::vector<std::string>& words)
@@ -28,7 +83,7 @@ std::string list(const std::vector<std::string>& words)
     return text + "]";
 }
 
-// What the words of recipes don't say: links, folders, owners, removals.
+// What the words of recipes don't say: links, folders, owners, odd names, removals.
 std::string script_of(const DriftRecipe& drift)
 {
     std::string script;
@@ -41,6 +96,8 @@ std::string script_of(const DriftRecipe& drift)
             script += fmt::format("install -d -m {:04o} -- {}\n", file.mode, path);
         } else if (file.kind == DriftedFile::Kind::link) {
             script += fmt::format("ln -sfn -- {} {}\n", shell_quoted(file.source), path);
+        } else if (file.kind == DriftedFile::Kind::file && first_place(file) != file.path) {
+            script += fmt::format("mv -T -- {} {}\n", first_place(file), path);
         }
         if (file.kind != DriftedFile::Kind::left_out && (file.user != 0 || file.group != 0)) {
             script += fmt::format("chown -h {}:{} -- {}\n", file.user, file.group, path);
@@ -51,8 +108,9 @@ std::string script_of(const DriftRecipe& drift)
 
 } // namespace
 
-std::string draft_recipe(const DriftRecipe& drift)
+std::string draft_recipe(const DriftRecipe& whole)
 {
+    const DriftRecipe drift = sayable(whole);
     std::string text =
         "# Drafted from what an instance became. Read it before you build it: what belongs to one machine, or\n"
         "# is a secret, is not for an image.\n";
@@ -73,7 +131,7 @@ std::string draft_recipe(const DriftRecipe& drift)
     }
     for (const DriftedFile& file : drift.files) {
         if (file.kind == DriftedFile::Kind::file) {
-            text += fmt::format("\n[[step]]\nfile = {}\nsource = {}\nmode = \"{:04o}\"\n", quoted(file.path),
+            text += fmt::format("\n[[step]]\nfile = {}\nsource = {}\nmode = \"{:04o}\"\n", quoted(first_place(file)),
                                 quoted(file.source), file.mode);
         }
     }

@@ -200,27 +200,33 @@ ImageDiff diff_images(const std::vector<ImageDisk>& before, const std::vector<Im
 
 Json to_json(const ImageDiff& diff)
 {
+    const auto text = [](const std::string& word) { return word.empty() ? Json() : Json(printable(word, false)); };
+    const auto list = [&](const std::vector<std::string>& words) {
+        Json json = Json::array();
+        std::ranges::transform(words, std::back_inserter(json), text);
+        return json;
+    };
     Json packages = Json::array();
     for (const PackageChange& change : diff.packages) {
-        packages.push_back({{"name", change.name},
-                            {"architecture", change.architecture},
-                            {"from", change.from.empty() ? Json() : Json(change.from)},
-                            {"to", change.to.empty() ? Json() : Json(change.to)}});
+        packages.push_back({{"name", text(change.name)},
+                            {"architecture", text(change.architecture)},
+                            {"from", text(change.from)},
+                            {"to", text(change.to)}});
     }
     Json files = Json::array();
     constexpr std::array<const char*, 3> kinds{"added", "removed", "changed"};
     for (const FileChange& file : diff.files) {
         files.push_back({{"path", printable(file.path, false)},
                          {"change", kinds.at(static_cast<std::size_t>(file.kind))},
-                         {"package", file.package.empty() ? Json() : Json(printable(file.package, false))},
+                         {"package", text(file.package)},
                          {"state", file.state}});
     }
     return {{"packages", std::move(packages)},
             {"files", std::move(files)},
-            {"users_added", diff.users_added},
-            {"users_removed", diff.users_removed},
-            {"services_enabled", diff.services_enabled},
-            {"services_disabled", diff.services_disabled},
+            {"users_added", list(diff.users_added)},
+            {"users_removed", list(diff.users_removed)},
+            {"services_enabled", list(diff.services_enabled)},
+            {"services_disabled", list(diff.services_disabled)},
             {"size_change", diff.size_change}};
 }
 

@@ -55,15 +55,18 @@ Tree parse_listing(std::string_view text)
 TreeDiff diff_trees(const Tree& before, const Tree& after)
 {
     TreeDiff diff;
-    const auto bytes = [](const TreeEntry& entry) { return entry.type == 'f' ? entry.size : 0; };
+    const auto add = [&](const TreeEntry& entry, int sign) {
+        const std::int64_t size = entry.type == 'f' ? std::clamp<std::int64_t>(entry.size, 0, largest_size_change) : 0;
+        diff.size_change = std::clamp(diff.size_change + sign * size, -largest_size_change, largest_size_change);
+    };
     for (const auto& [path, old] : before) {
-        diff.size_change -= bytes(old);
+        add(old, -1);
         if (!after.contains(path)) {
             diff.files.push_back({.kind = FileChange::Kind::removed, .path = "/" + path, .package = {}});
         }
     }
     for (const auto& [path, now] : after) {
-        diff.size_change += bytes(now);
+        add(now, 1);
         const auto old = before.find(path);
         if (old == before.end()) {
             diff.files.push_back({.kind = FileChange::Kind::added, .path = "/" + path, .package = {}});

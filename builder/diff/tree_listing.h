@@ -28,6 +28,9 @@ using Tree = std::map<std::string, TreeEntry>;
 // Entries that are not as the format says are left out.
 [[nodiscard]] Tree parse_listing(std::string_view text);
 
+// What a size's change is cut at, either way, as a bundle's manifest takes no more. A sparse file has any size.
+inline constexpr std::int64_t largest_size_change = std::int64_t{1} << 50U;
+
 struct TreeDiff {
     std::vector<FileChange> files;          // by path; `package` and `state` are not set
     std::vector<std::string> same_metadata; // regular files and symbolic links whose content has to be compared

@@ -79,6 +79,27 @@ TEST(TwoSystems, DrivesOfDevices)
     EXPECT_EQ(drive_of("/dev/sd1"), std::nullopt);
 }
 
+TEST(TreeListing, HugeSizesDoNotOverflow)
+{
+    const std::string huge = "f 644 0:0 9223372036854775807 1 1 ";
+    const Tree none;
+    const Tree many = parse_listing(huge + "a\0"s + huge + "b\0"s + huge + "c\0"s);
+    EXPECT_EQ(diff_trees(none, many).size_change, largest_size_change);
+    EXPECT_EQ(diff_trees(many, none).size_change, -largest_size_change);
+}
+
+TEST(ImageDiff, WhatAGuestChoseIsShown)
+{
+    ImageDiff diff;
+    diff.packages = {{"a\xff", "amd64", "", "1\n"}};
+    diff.users_added = {"\xff"};
+    diff.services_disabled = {"x\x1b.service"};
+    const std::string json = to_json(diff).dump();
+    for (const char* shown : {R"("a\\xff")", R"("1\\x0a")", R"(["\\xff"])", R"(["x\\x1b.service"])"}) {
+        EXPECT_THAT(json, testing::HasSubstr(shown));
+    }
+}
+
 TEST(DiffPackages, AddedRemovedAndChanged)
 {
     const std::vector<Package> before = {{"curl", "1", "amd64"}, {"nano", "2", "amd64"}, {"tzdata", "3", "all"}};

@@ -46,6 +46,31 @@ TEST(SnapshotFacts, ThereAndBack)
     EXPECT_EQ(to_json(read), json);
 }
 
+TEST(SnapshotFacts, WhatAGuestChoseFits)
+{
+    const std::string odd = "\xff\n\x1b{{ \"x\" }}";
+    const std::string shown = R"(\xff\x0a\x1b{{ "x" }})";
+    Drift drift = sample_drift();
+    drift.packages = {{odd, std::string(1000, 'a'), "", odd}};
+    drift.files_added = {odd, std::string(5000, '\n'), std::string(4095, 'a') + "\xc3\xa9"};
+    drift.files_removed.resize(drift_files + 2, "/srv/x");
+    drift.users_added = {odd};
+    drift.services_disabled.resize(200'000, odd);
+    Manifest manifest = test::sample_manifest();
+    manifest.source.snapshot = SnapshotFacts{.consistency_reason = "", .frozen_us = 1, .drift = fitted(drift)};
+    manifest.schema = schema_for(manifest);
+    const Manifest read = manifest_from_json(parse_json(canonical_json(to_json(manifest)), "it"));
+    const Drift& kept = read.source.snapshot->drift.value();
+    EXPECT_EQ(kept.packages.at(0).name, shown);
+    EXPECT_EQ(kept.packages.at(0).architecture.size(), 256U);
+    EXPECT_EQ(kept.files_added, (std::vector<std::string>{shown, kept.files_added.at(1), std::string(4095, 'a')}));
+    EXPECT_EQ(kept.files_added.at(1).size(), 4096U);
+    EXPECT_EQ(kept.files_removed.size(), drift_files);
+    EXPECT_EQ(kept.files_omitted, 3 + 2);
+    EXPECT_EQ(kept.users_added, std::vector<std::string>{shown});
+    EXPECT_EQ(kept.services_disabled.size(), drift_files);
+}
+
 TEST(SnapshotFacts, HostileOnesAreRefused)
 {
     const std::vector<std::pair<std::string, Json>> changes = {
@@ -55,6 +80,7 @@ TEST(SnapshotFacts, HostileOnesAreRefused)
         {"/source/snapshot/drift", Json::array()},
         {"/source/snapshot/drift/files_added", Json::array({1})},
         {"/source/snapshot/drift/files_added", Json::array({std::string(5000, 'x')})},
+        {"/source/snapshot/drift/files_removed", Json::array({"/srv\n"})},
         {"/source/snapshot/drift/packages/0/name", "a\nb"},
         {"/source/snapshot/drift/size_change", "much"},
         {"/source/snapshot/drift/more", 1}};
