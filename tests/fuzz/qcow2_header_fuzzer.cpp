@@ -30,7 +30,7 @@ void read_header(std::string_view start, ByteSize length)
         require(header.cluster_bits >= 9 && header.cluster_bits <= 21, "clusters of 512 B to 2 MiB");
         require(header.virtual_size <= largest_foreign_disk, "a disk that is not too large");
         require(start.size() >= 72, "a whole header");
-        require(big_endian(start, 8, 8) == 0 && big_endian(start, 16, 4) == 0, "no backing file");
+        require(big_endian(start, 16, 4) == 0, "no backing file, whose name has this length");
         require(big_endian(start, 32, 4) == 0, "no encryption");
         require(big_endian(start, 60, 4) == 0, "no snapshots");
         require(big_endian(start, 40, 8) + big_endian(start, 36, 4) * 8 <= length.bytes(), "an L1 table in the file");
