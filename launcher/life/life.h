@@ -31,8 +31,8 @@ struct Asking {
 // Error{conflict} for one that is being terminated.
 void begin_stop(const Paths& paths, const std::string& id, const Asking& asking, const std::stop_token& stop);
 
-// Returns the instance once it is in that state. Throws Error{launch} at the deadline, and for another
-// state as soon as it is terminated.
+// Returns the instance once it is in that state. One on its way whose supervisor was killed gets another. Throws
+// Error{launch} at the deadline, and for another state as soon as it is terminated.
 Instance wait_for_state(const Paths& paths, const std::string& id, InstanceState state, std::chrono::seconds limit,
                         const std::stop_token& stop);
 
@@ -40,8 +40,8 @@ Instance wait_for_state(const Paths& paths, const std::string& id, InstanceState
 bool reboot(const Paths& paths, const Instance& instance, const Asking& asking, const std::stop_token& stop);
 
 // Starts a stopped instance: `image` is its AMI, just verified; `account_key` signs its identity document. A running
-// one stays as it is. Throws Error{untrusted} when the AMI is not the one that it was launched from, Error{conflict}
-// while it is stopping, and as launch() does.
+// one stays as it is; one that is pending is waited for. Throws Error{untrusted} when the AMI is not the one that it
+// was launched from, Error{conflict} while it is stopping, and as launch() does.
 Instance start(const Paths& paths, const registry::VerifiedImage& image, const std::string& id, Accelerator accelerator,
                const std::stop_token& stop, const std::optional<signing::SecretKey>& account_key = {});
 

@@ -9,6 +9,7 @@
 #include "core/text.h"
 #include "launcher/control.h"
 #include "launcher/instance_type.h"
+#include "launcher/life/attendance.h"
 #include "launcher/life/life.h"
 #include "launcher/life/life_lock.h"
 #include "launcher/metadata/identity.h"
@@ -142,12 +143,14 @@ void await_start(const Paths& paths, const std::string& id, const std::stop_toke
 {
     const InstancePaths files(paths, id);
     const auto deadline = std::chrono::steady_clock::now() + start_limit;
+    Attendance attendance(paths, id);
     for (;;) {
+        const bool attended = attendance.look();
         const Instance instance = load_record(files);
         if (instance.state == InstanceState::running) {
             return;
         }
-        if (instance.state == InstanceState::stopped || std::chrono::steady_clock::now() > deadline) {
+        if (instance.state == InstanceState::stopped || !attended || std::chrono::steady_clock::now() > deadline) {
             const std::string log = fs::exists(files.supervisor_log) ? read_file(files.supervisor_log) : "";
             throw Error(ErrorKind::launch,
                         instance.state_reason.empty()
@@ -159,6 +162,26 @@ void await_start(const Paths& paths, const std::string& id, const std::stop_toke
     }
 }
 
+namespace
+{
+
+Instance see_through(const Paths& paths, const InstancePaths& files, const std::string& id, const std::stop_token& stop)
+{
+    try {
+        await_start(paths, id, stop);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::interrupted) { // it starts all the same
+            throw;
+        }
+        wait_for_supervisor(files);
+        settle(files, id);
+        throw;
+    }
+    return load_record(files);
+}
+
+} // namespace
+
 Instance start(const Paths& paths, const registry::VerifiedImage& image, const std::string& id, Accelerator accelerator,
                const std::stop_token& stop, const std::optional<signing::SecretKey>& account_key)
 {
@@ -167,6 +190,9 @@ Instance start(const Paths& paths, const registry::VerifiedImage& image, const s
     Instance now = settle(files, id);
     if (now.state == InstanceState::running) {
         return now;
+    }
+    if (now.state == InstanceState::pending) { // a start that was begun, whose command or supervisor was killed
+        return see_through(paths, files, id, stop);
     }
     require_startable(now);
     require_programs(now.boot_mode);
@@ -183,17 +209,7 @@ Instance start(const Paths& paths, const registry::VerifiedImage& image, const s
     }();
     write_identity(files.folder, pending, account_key);
     start_supervisor(paths, id);
-    try {
-        await_start(paths, id, stop);
-    } catch (const Error& error) {
-        if (error.kind() == ErrorKind::interrupted) { // it starts all the same
-            throw;
-        }
-        wait_for_supervisor(files);
-        settle(files, id);
-        throw;
-    }
-    return load_record(files);
+    return see_through(paths, files, id, stop);
 }
 
 } // namespace kiln::launcher

@@ -4,6 +4,7 @@
 #include "core/interrupt.h"
 #include "launcher/control.h"
 #include "launcher/instance_type.h"
+#include "launcher/life/attendance.h"
 #include "launcher/life/life.h"
 #include "launcher/life/life_lock.h"
 
@@ -64,8 +65,12 @@ Instance wait_for_state(const Paths& paths, const std::string& id, InstanceState
                         const std::stop_token& stop)
 {
     const auto deadline = std::chrono::steady_clock::now() + limit;
+    Attendance attendance(paths, id);
     for (;;) {
         Instance instance = resolve_instance(paths, id);
+        if (instance.state == InstanceState::pending || instance.state == InstanceState::stopping) {
+            static_cast<void>(attendance.look());
+        }
         // A supervisor that still has the lock is about to write down how it ended.
         if (instance.state == state && (state != InstanceState::stopped || !has_supervisor(InstancePaths(paths, id)))) {
             return resolve_instance(paths, id);

@@ -59,7 +59,21 @@ expect 12 "$kiln" instance wait "$one" --for stopped --timeout 1
 kill -KILL "$(supervisor_of "$one")" # who was to see it through
 expect 0 "$kiln" instance stop "$one" --force
 equals "$(state "$one")" stopped
+
+say "what is on its way and has lost its supervisor gets another from who waits for it"
+"$kiln" instance start "$one" >/dev/null
+expect 0 "$kiln" instance stop "$one" --no-wait
+kill -KILL "$(supervisor_of "$one")"
 rm "$KILN_FAKE_QEMU/ignore-powerdown"
+expect 0 "$kiln" instance wait "$one" --for stopped --timeout 60
+"$kiln" instance start "$one" >/dev/null
+kill -KILL "$(supervisor_of "$one")"
+record=$KILN_HOME/instances/$one/instance.json # as if it had been killed before the last word
+jq '.state = "pending"' "$record" >"$scratch/pending"
+cp "$scratch/pending" "$record"
+expect 0 "$kiln" instance start "$one"
+contains "running  (was pending)"
+equals "$(events "$one" | tr ' ' '\n' | grep -v adopted | tail -n 2 | tr '\n' ' ')" "pending running "
 
 say "reboot"
 "$kiln" instance start "$one" >/dev/null
@@ -81,6 +95,7 @@ two=$(run --shutdown-behavior terminate --tag team=web)
 instances+=("$two")
 kill -USR1 "$(qemu_of "$two")"
 expect 0 "$kiln" instance wait "$two" --for terminated --timeout 20
+ended "$two" # its supervisor, which takes the locks away at the very end
 [ ! -e "$KILN_HOME/instances/$two" ] || fail "$two is still there"
 equals "$(ls "$KILN_HOME/ended/$two" | tr '\n' ' ')" "events.jsonl instance.json "
 equals "$(events "$two")" "pending running stopped terminated "
