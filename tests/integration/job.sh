@@ -70,13 +70,26 @@ say "a broken snapshot fails its parent's tests, with status 13"
 expect 0 "$kiln" instance exec first -- systemctl disable ssh
 expect 0 "$kiln" instance snapshot first --name debian-12-broken --version 1.0.0
 expect 0 "$kiln" instance terminate first
-expect 13 "$kiln" test debian-12-broken --junit "$scratch/broken.xml"
+expect 13 "$kiln" test debian-12-broken --junit "$scratch/broken.xml" --artifacts "$scratch/artifacts" --github
 contains FAIL
+contains "::error title=debian-12-broken@1.0.0%3A ssh is up::"
 grep -q '<failure' "$scratch/broken.xml" || fail "no failure in the JUnit report"
+grep -q 'Debian GNU/Linux 12' "$scratch/artifacts/console.log" || fail "no console: $(head "$scratch/artifacts/console.log")"
+grep -q ' kernel: ' "$scratch/artifacts/journal.txt" || fail "no journal: $(tail "$scratch/artifacts/journal.txt")"
+equals "$(cat "$scratch/artifacts/failed-units.txt")" none
+equals "$(head -c 4 "$scratch/artifacts/screen.png" | tail -c 3)" PNG
 
-say "the AMI passes its own tests"
-expect 0 "$kiln" test debian-12 --junit "$scratch/passed.xml"
+say "the AMI passes its own tests, which a policy wants before it launches"
+account=$("$kiln" image show debian-12 --json | jq -r .ami.owner)
+no_policy() { rm -f "$KILN_HOME/trust/policy.json"; }
+at_end+=(no_policy) # the home is that of the other tests too
+echo '{"kiln_policy": 1, "rules": [{"names": ["debian-12"], "accounts": ["'"$account"'"], "tests": "passed"}]}' \
+    >"$KILN_HOME/trust/policy.json"
+expect 11 "$kiln" image verify debian-12
+expect 0 "$kiln" test debian-12 --junit "$scratch/passed.xml" --attest
 grep -q 'failures="0"' "$scratch/passed.xml" || fail "no failures=\"0\" in the JUnit report"
+expect 0 "$kiln" image verify debian-12
+no_policy
 
 say "nothing is left"
 equals "$("$kiln" instance list --json)" "[]"

@@ -10,15 +10,16 @@ guest=$("$kiln" run web-nginx --wait --quiet)
 instances+=("$guest")
 port_of() { "$kiln" instance port add "$1" 80 --json | jq -r .host_port; }
 url=http://127.0.0.1:$(port_of "$guest")
-root=$("$kiln" instance exec "$guest" -- sh -c "nginx -T 2>/dev/null | sed -n 's/^ *root \(.*\);/\1/p' | head -n 1")
-[ -n "$root" ] || fail "no root in nginx's configuration"
-"$kiln" instance exec "$guest" -- sh -c "echo 'changed while it ran' >$root/page.html"
-equals "$(curl -sf "$url/page.html")" "changed while it ran"
+page=/var/www/html/index.html
+expect 0 curl -sf "$url"
+contains "Built by Kiln"
+"$kiln" instance exec "$guest" -- sh -c "echo 'changed while it ran' >$page"
+equals "$(curl -sf "$url")" "changed while it ran"
 
 say "a load, and a snapshot meanwhile"
 (
     while [ ! -e "$scratch/enough" ]; do
-        if curl -sf -m 30 -o /dev/null "$url/page.html"; then echo ok; else echo failed; fi
+        if curl -sf -m 30 -o /dev/null "$url"; then echo ok; else echo failed; fi
     done >"$scratch/requests"
 ) &
 load=$!
@@ -34,6 +35,6 @@ echo "$(grep -c ok "$scratch/requests") requests, none failed; frozen for $(jq .
 say "the new AMI serves the page, and the diff names it"
 second=$("$kiln" run web-kept --wait --quiet)
 instances+=("$second")
-equals "$(curl -sf --retry 10 --retry-all-errors "http://127.0.0.1:$(port_of "$second")/page.html")" "changed while it ran"
+equals "$(curl -sf --retry 10 --retry-all-errors "http://127.0.0.1:$(port_of "$second")")" "changed while it ran"
 expect 0 "$kiln" image diff web-nginx web-kept
-contains "file     + $root/page.html"
+contains "file     ~ $page"
