@@ -71,7 +71,7 @@ void WarmLaunch::start(guestfs_h* handle)
     }
     monitor_ = std::make_unique<QmpClient>(connect_to_monitor(folder_));
     if (machine_.mode == WarmMachine::Mode::restore) {
-        load_machine_state(*monitor_, machine_.folder / state_name);
+        load_machine_state(*monitor_, open_machine_state(machine_.folder / state_name));
     }
 }
 

@@ -2,7 +2,6 @@
 #include "core/machine_state.h"
 
 #include "core/error.h"
-#include "core/file_descriptor.h"
 #include "core/text.h"
 
 #include <fmt/format.h>
@@ -79,10 +78,15 @@ void save_machine_state(QmpClient& qmp, const std::filesystem::path& file, std::
     wait_for_status(qmp, "query-migrate", {"completed"}, {"failed", "cancelled"}, limit);
 }
 
-void load_machine_state(QmpClient& qmp, const std::filesystem::path& file)
+FileDescriptor open_machine_state(const std::filesystem::path& file)
+{
+    return open_state(file, O_RDONLY);
+}
+
+void load_machine_state(QmpClient& qmp, const FileDescriptor& state)
 {
     ignore_shared_memory(qmp);
-    give_state_file(qmp, open_state(file, O_RDONLY));
+    give_state_file(qmp, state);
     qmp.execute("migrate-incoming", {{"uri", state_uri}});
 }
 

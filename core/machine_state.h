@@ -4,6 +4,7 @@
 // that its sandbox may stay as it is.
 #pragma once
 
+#include "core/file_descriptor.h"
 #include "core/qmp_client.h"
 
 #include <chrono>
@@ -16,8 +17,11 @@ namespace kiln
 void save_machine_state(QmpClient& qmp, const std::filesystem::path& file,
                         std::chrono::milliseconds limit = std::chrono::seconds(60));
 
-// Begins to load it into a machine that was started with `-incoming defer`. Throws Error{launch, io}.
-void load_machine_state(QmpClient& qmp, const std::filesystem::path& file);
+// Opens what was saved. Throws Error{io, not_found}.
+[[nodiscard]] FileDescriptor open_machine_state(const std::filesystem::path& file);
+
+// Begins to load it into a machine that was started with `-incoming defer`. Throws Error{launch}.
+void load_machine_state(QmpClient& qmp, const FileDescriptor& state);
 
 // Returns when it is loaded; the guest stands still if QEMU was started with -S, else it runs. Throws Error{launch}.
 void wait_until_loaded(QmpClient& qmp, std::chrono::milliseconds limit);

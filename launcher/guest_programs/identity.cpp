@@ -198,6 +198,25 @@ void write_sent_file(const std::string& value)
                  static_cast<mode_t>(std::strtoul(value.c_str(), nullptr, 8)));
 }
 
+// Each new key gets the options that stand before the old one, as cloud-init writes them for root.
+bool replace_key_line(std::string& keys, const std::string& old, const std::string& fresh)
+{
+    const std::size_t at = old.empty() ? std::string::npos : keys.find(old);
+    if (at == std::string::npos) {
+        return false;
+    }
+    const std::size_t line = keys.rfind('\n', at) + 1; // npos + 1 is 0
+    const std::string options = keys.substr(line, at - line);
+    std::string lines;
+    for (std::size_t begin = 0; begin < fresh.size();) {
+        const std::size_t end = std::min(fresh.find('\n', begin), fresh.size());
+        lines += (lines.empty() ? "" : "\n") + options + fresh.substr(begin, end - begin);
+        begin = end + 1;
+    }
+    keys.replace(line, at - line + old.size(), lines);
+    return true;
+}
+
 // Everybody's authorized_keys where the template's key is.
 void replace_launch_key(const std::string& old, const std::string& fresh)
 {
@@ -213,9 +232,8 @@ void replace_launch_key(const std::string& old, const std::string& fresh)
         }
         const std::string path = user.substr(home + 1, shell - home - 1) + "/.ssh/authorized_keys";
         if (auto keys = read_file(path); keys && is_regular(path)) {
-            const std::size_t at = keys->find(old);
-            if (at != std::string::npos) {
-                replace_file(path, keys->replace(at, old.size(), fresh), 0600);
+            if (replace_key_line(*keys, old, fresh)) {
+                replace_file(path, *keys, 0600);
             }
         }
     }
@@ -298,7 +316,7 @@ void take_identity(const launcher::CloneMessage& message)
             write_sent_file(value);
         }
     }
-    replace_launch_key(value_of(message, "old-launch-key"), value_of(message, "launch-key"));
+    replace_launch_key(value_of(message, "old-launch-key"), value_of(message, "launch-keys"));
     if (exists("/var/lib/systemd/random-seed")) {
         replace_file("/var/lib/systemd/random-seed", random_bytes(random_seed_bytes), 0600);
     }
