@@ -5,6 +5,7 @@
 #include "core/json_socket.h"
 #include "launcher/passed_files.h"
 #include "launcher/qemu_command.h"
+#include "launcher/warm/guest_memory.h"
 #include "tests/unit/launcher/fixtures.h"
 
 #include <gmock/gmock.h>
