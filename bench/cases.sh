@@ -171,6 +171,56 @@ case_memory() {
         "$(meets "$peak_kib" 97656)"
 }
 
+# Until the guest answers with its own identity, both ways.
+case_warm_launch() {
+    local i ours=() theirs=() one two
+    measure "$kiln" image warm debian-12
+    for ((i = 1; i <= runs; ++i)); do
+        launch_and_end
+        ours+=("$took")
+        launch_and_end --cold
+        theirs+=("$took")
+    done
+    one=$(median "${ours[@]}") two=$(median "${theirs[@]}")
+    row "warm \`kiln run --wait\`, against a cold launch" "$one" "$two" "< 1/20 and < 1.5 s" \
+        "$(meets "$(ratio_of "$one" "$two")" 0.05 "$one" 1.5)"
+}
+
+# launch_and_end [OPTION]...: sets $took.
+launch_and_end() {
+    measure "$kiln" run debian-12 --wait --quiet "$@"
+    "$kiln" instance terminate "$(cat "$work/output")" >/dev/null
+}
+
+# What ten guests that do nothing take of the host's memory.
+case_warm_memory() {
+    local ours theirs
+    measure "$kiln" image warm debian-12 --type t3.micro
+    memory_of_ten
+    ours=$memory_mib
+    memory_of_ten --cold
+    theirs=$memory_mib
+    row "memory of 10 warm clones, against 10 cold instances" "$ours MiB" - "< 1/3 ($theirs MiB)" \
+        "$(meets "$(ratio_of "$ours" "$theirs")" 0.3333)"
+}
+
+# memory_of_ten [OPTION]...: sets $memory_mib: of the ten QEMUs, and the template's memory once, also what none of them
+# has touched.
+memory_of_ten() {
+    local id pid file kib=0 shared=0
+    measure "$kiln" run debian-12 --type t3.micro --count 10 --wait --quiet "$@"
+    mapfile -t ten < "$work/output"
+    for id in "${ten[@]}"; do
+        pid=$(pgrep -f "qemu-system-x86_64 .*guest=$id" | head -n 1)
+        kib=$((kib + $(awk '/^Pss:/ { all = $2 } /^Pss_Shmem:/ { shared = $2 } END { print all - shared }' "/proc/$pid/smaps_rollup")))
+        for file in "/proc/$pid/fd/"*; do
+            if [[ $(readlink "$file") == /memfd:kiln-guest-memory* ]]; then shared=$(($(stat -Lc %b "$file") / 2)); fi
+        done
+    done
+    memory_mib=$(((kib + shared) / 1024))
+    for id in "${ten[@]}"; do "$kiln" instance terminate "$id" >/dev/null; done
+}
+
 # compare CASE WORDS LIMIT: a row of the medians of the caller's `ours` and `theirs`.
 compare() {
     local one two

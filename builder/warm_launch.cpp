@@ -5,16 +5,14 @@
 #include "core/error.h"
 #include "core/file_descriptor.h"
 #include "core/files.h"
+#include "core/machine_state.h"
 #include "core/random.h"
 
 #include <fmt/format.h>
 
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <thread>
 #include <utility>
 
 namespace kiln::builder
@@ -24,6 +22,7 @@ namespace
 {
 
 constexpr const char* hypervisor_name = "qemu-system"; // as kill_appliance_processes() looks for it
+constexpr const char* state_name = "state";            // in the template's folder
 constexpr std::size_t seed_digits = 128;
 
 [[noreturn]] void fail(guestfs_h* handle, std::string_view doing)
@@ -70,60 +69,15 @@ void WarmLaunch::start(guestfs_h* handle)
     if (guestfs_launch(handle) == -1) {
         fail(handle, "launching the appliance");
     }
-    JsonSocket socket = connect_to_monitor(folder_);
-    monitor_socket_ = socket.descriptor();
-    monitor_ = std::make_unique<QmpClient>(std::move(socket));
-    // The memory's file is the memory: it is not in the state.
-    monitor_->execute("migrate-set-capabilities",
-                      {{"capabilities", Json::array({{{"capability", "x-ignore-shared"}, {"state", true}}})}});
+    monitor_ = std::make_unique<QmpClient>(connect_to_monitor(folder_));
     if (machine_.mode == WarmMachine::Mode::restore) {
-        give_state_file(O_RDONLY);
-        monitor_->execute("migrate-incoming", {{"uri", "fd:state"}});
+        load_machine_state(*monitor_, open_machine_state(machine_.folder / state_name));
     }
-}
-
-// QEMU takes the descriptor that came with the last bytes before `getfd`, here with white space.
-void WarmLaunch::give_state_file(int flags)
-{
-    const fs::path path = machine_.folder / "state";
-    const FileDescriptor file(::open(path.c_str(), flags | O_CLOEXEC, 0600));
-    if (!file) {
-        throw system_error(errno, fmt::format("opening {}", path.native()));
-    }
-    char space = ' ';
-    iovec bytes{&space, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr message{};
-    message.msg_iov = &bytes;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    const int number = file.get();
-    std::memcpy(CMSG_DATA(header), &number, sizeof number);
-    if (::sendmsg(monitor_socket_, &message, MSG_NOSIGNAL) != 1) {
-        throw system_error(errno, "giving QEMU a file");
-    }
-    monitor_->execute("getfd", {{"fdname", "state"}});
 }
 
 void WarmLaunch::save()
 {
-    give_state_file(O_RDWR | O_CREAT | O_EXCL);
-    monitor_->execute("migrate", {{"uri", "fd:state"}});
-    for (;;) {
-        const std::string status = monitor_->execute("query-migrate").value("status", "none");
-        if (status == "completed") {
-            break;
-        }
-        if (status == "failed" || status == "cancelled") {
-            throw Error(ErrorKind::launch, fmt::format("QEMU can't save the appliance: {}", status));
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
+    save_machine_state(*monitor_, machine_.folder / state_name);
     monitor_->execute("quit");
 }
 

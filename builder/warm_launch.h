@@ -29,12 +29,9 @@ public:
     static constexpr const char* wake_path = "/sbin/kiln-wake";
 
 private:
-    void give_state_file(int flags);
-
     WarmMachine machine_;
     std::filesystem::path folder_;
     std::unique_ptr<QmpClient> monitor_;
-    int monitor_socket_ = -1; // the monitor's own
 };
 
 } // namespace kiln::builder

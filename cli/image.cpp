@@ -2,6 +2,7 @@
 // kiln image show|verify; the other commands are in image_*.cpp
 #include "cli/context.h"
 #include "cli/image_text.h"
+#include "cli/image_warm.h"
 #include "cli/publish.h"
 #include "cli/verification.h"
 #include "core/error.h"
@@ -173,6 +174,7 @@ void add_image(CLI::App& app, Context& context)
     add_image_push(*image, context);
     add_image_pull(*image, context);
     add_image_sign(*image, context);
+    add_image_warm(*image, context);
 }
 
 } // namespace kiln::cli

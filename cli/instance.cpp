@@ -22,6 +22,15 @@ namespace
 // What `exec` exits with when Kiln itself failed; every other status is the command's own.
 constexpr int exec_failed = 125;
 
+std::string launch_text(const launcher::Instance& instance)
+{
+    if (!instance.warm) {
+        return "cold";
+    }
+    return instance.warm->launched_warm ? fmt::format("warm, from the template {}", instance.warm->template_id)
+                                        : fmt::format("cold: {}", printable(instance.warm->reason, false));
+}
+
 std::string volume_line(const launcher::Instance& instance, const launcher::InstanceDisk& disk)
 {
     const bool gone = instance.state == launcher::InstanceState::terminated;
@@ -39,6 +48,7 @@ std::string details_of(const Context& context, const launcher::Instance& instanc
                         instance.boot_mode, name_of(instance.accelerator));
     text += fmt::format("  launched   {}{}\n", instance.launched,
                         instance.started.empty() ? "" : fmt::format(", last started {}", instance.started));
+    text += fmt::format("  launch     {}\n", launch_text(instance));
     if (instance.confined.is_object()) {
         text += fmt::format("  QEMU runs  as {}\n", printable(instance.confined.value("user", ""), false));
     }

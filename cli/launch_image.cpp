@@ -18,6 +18,16 @@ namespace kiln::cli
 namespace
 {
 
+// One line, where a template of the AMI was not used.
+void note_cold_launches(const std::vector<launcher::Instance>& launched, bool asked_for)
+{
+    for (const launcher::Instance& instance : launched) {
+        if (!asked_for && instance.warm && !instance.warm->launched_warm) {
+            fmt::print(stderr, "kiln: {} is launched cold: {}\n", instance.id, printable(instance.warm->reason, false));
+        }
+    }
+}
+
 void warn_of_unsigned(const registry::VerifiedImage& verified, const char* verb)
 {
     if (const auto& reason = verified.unsigned_reason()) {
@@ -84,24 +94,30 @@ std::vector<launcher::Instance> launch_image(const Context& context, const std::
     }
 
     progress.stage(fmt::format("launch {} as {}", image.id, instance_type.name));
-    return launcher::launch(context.paths, verified,
-                            {.type = instance_type,
-                             .accelerator = context.accelerator(),
-                             .name = options.name,
-                             .volumes = options.volumes,
-                             .keep_volumes = options.keep_volumes,
-                             .key_pair = options.key_pair,
-                             .user_data = options.user_data,
-                             .account_id = account.id,
-                             .account_key = identity_key(context),
-                             .metadata = options.metadata,
-                             .shutdown_behavior = options.shutdown_behavior,
-                             .termination_protection = options.termination_protection,
-                             .tags = options.tags,
-                             .count = options.count,
-                             .client_token = options.client_token,
-                             .network = options.network},
-                            context.stop);
+    const signing::TrustStore trust = context.trust();
+    std::vector<launcher::Instance> launched =
+        launcher::launch(context.paths, verified,
+                         {.type = instance_type,
+                          .accelerator = context.accelerator(),
+                          .name = options.name,
+                          .volumes = options.volumes,
+                          .keep_volumes = options.keep_volumes,
+                          .key_pair = options.key_pair,
+                          .user_data = options.user_data,
+                          .account_id = account.id,
+                          .account_key = identity_key(context),
+                          .metadata = options.metadata,
+                          .shutdown_behavior = options.shutdown_behavior,
+                          .termination_protection = options.termination_protection,
+                          .tags = options.tags,
+                          .count = options.count,
+                          .client_token = options.client_token,
+                          .network = options.network,
+                          .warm = launcher::WarmOptions{.trust = trust, .record = &record, .cold = options.cold},
+                          .template_folder = {}},
+                         context.stop);
+    note_cold_launches(launched, options.cold);
+    return launched;
 }
 
 launcher::Instance start_instance(const Context& context, const launcher::Instance& instance, bool allow_unsigned)

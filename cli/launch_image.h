@@ -34,6 +34,7 @@ struct LaunchOptions {
     unsigned count = 1;
     std::optional<launcher::ClientToken> client_token{};
     launcher::NetworkChoice network{};
+    bool cold = false; // also where there is a template of the AMI
 };
 
 // The option of that name, which both commands have.

@@ -40,6 +40,7 @@ struct RunOptions {
     bool yes = false;
     bool wait = false;
     bool quiet = false;
+    bool cold = false;
 };
 
 std::optional<std::string> read_user_data(const std::string& file)
@@ -106,7 +107,8 @@ std::vector<launcher::Instance> launch_or_find(Context& context, const RunOption
                          .termination_protection = options.disable_api_termination,
                          .tags = launcher::parse_tags(options.tags),
                          .count = options.count,
-                         .network = launcher::resolve_network(context.paths, options.network, options.security_groups)};
+                         .network = launcher::resolve_network(context.paths, options.network, options.security_groups),
+                         .cold = options.cold};
     if (!options.client_token.empty()) {
         launch.client_token = {options.client_token, parameters_of(context, options, launch)};
         std::vector<launcher::Instance> before = launcher::find_launched(context.paths, *launch.client_token);
@@ -203,6 +205,7 @@ void add_run(CLI::App& app, Context& context)
     add_verify_option(*command, options->verify);
     command->add_flag("-y,--yes", options->yes,
                       "Build it first without asking, where it is a recipe of Kiln's library");
+    command->add_flag("--cold", options->cold, "Boot it, although `kiln image warm` has saved it booted");
     command->add_flag("--wait", options->wait, "Return when the guest says that it is up");
     command->add_flag("-q,--quiet", options->quiet, "Print just the instance's id");
     on_run_in_region(*command, context, [&context, options] { run_image(context, *options); });

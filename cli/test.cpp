@@ -284,7 +284,8 @@ void test(Context& context, const TestOptions& options)
                                         .keep_volumes = false,
                                         .allow_unsigned = options.allow_unsigned,
                                         .untested = true,
-                                        .verify = options.verify},
+                                        .verify = options.verify,
+                                        .cold = true}, // it is a test of its boot
                                        progress)
                               .at(0));
     const std::string title = fmt::format("{}@{}", image.name, image.version.to_string());

@@ -167,7 +167,45 @@ void add_life(Instance& instance, const Json& json)
     }
 }
 
+constexpr std::array<std::string_view, 3> start_names{"cold", "clone", "making-template"};
+
+Json to_json(const WarmLaunch& warm)
+{
+    return {{"start", name_of(warm.start)},        {"launched_warm", warm.launched_warm},
+            {"cloud_init", warm.cloud_init},       {"template_id", text_or_null(warm.template_id)},
+            {"folder", text_or_null(warm.folder)}, {"memory", text_or_null(warm.memory)},
+            {"ready", text_or_null(warm.ready)},   {"reason", text_or_null(warm.reason)}};
+}
+
+// What instances have since there are warm launches.
+void add_warm_launch(Instance& instance, const Json& json)
+{
+    const auto found = json.find("warm");
+    if (found == json.end() || found->is_null()) {
+        return;
+    }
+    WarmLaunch warm;
+    const auto* start = std::ranges::find(start_names, string_member(*found, "start", what));
+    if (start == start_names.end()) {
+        throw Error(ErrorKind::io, fmt::format("{}: \"start\" is no kind of start", what));
+    }
+    warm.start = static_cast<WarmLaunch::Start>(start - start_names.begin());
+    warm.launched_warm = bool_member(*found, "launched_warm", what);
+    warm.cloud_init = bool_member(*found, "cloud_init", what);
+    warm.template_id = text_or_empty(*found, "template_id");
+    warm.folder = text_or_empty(*found, "folder");
+    warm.memory = text_or_empty(*found, "memory");
+    warm.ready = text_or_empty(*found, "ready");
+    warm.reason = text_or_empty(*found, "reason");
+    instance.warm = std::move(warm);
+}
+
 } // namespace
+
+std::string_view name_of(WarmLaunch::Start start) noexcept
+{
+    return start_names[static_cast<std::size_t>(start)];
+}
 
 std::optional<InstanceState> parse_state(std::string_view text)
 {
@@ -243,7 +281,8 @@ Json to_json(const Instance& instance)
             {"client_token", instance.client_token ? Json{{"token", instance.client_token->token},
                                                           {"parameters", instance.client_token->parameters}}
                                                    : Json()},
-            {"forwards", to_json(instance.forwards)}};
+            {"forwards", to_json(instance.forwards)},
+            {"warm", instance.warm ? to_json(*instance.warm) : Json()}};
 }
 
 Instance instance_from_json(const Json& json)
@@ -295,6 +334,7 @@ Instance instance_from_json(const Json& json)
         instance.confined = json.value("confined", Json());
         add_identity(instance, json);
         add_life(instance, json);
+        add_warm_launch(instance, json);
         return instance;
     } catch (const Json::exception& error) {
         throw Error(ErrorKind::io, fmt::format("{} is malformed: {}", what, error.what()));

@@ -61,6 +61,20 @@ struct MetadataOptions {
     bool tags = false;      // EC2: InstanceMetadataTags "enabled"
 };
 
+// How it was launched where its AMI has templates of warm launches (warm/warm_template.h), or is to become one.
+struct WarmLaunch {
+    enum class Start { cold, clone, making_template };
+    Start start = Start::cold;      // the start that is under way, or was the last one
+    bool launched_warm = false;     // at its launch it was a clone
+    bool cloud_init = false;        // which then ran as for a new instance
+    std::string template_id{};      // of the template; empty: none fits
+    std::filesystem::path folder{}; // the template's, or of the one that is made
+    std::string memory{};           // digest of the template's: another one of that id may take its place meanwhile
+    std::string ready{};            // the guest's word as the template was saved ("running")
+    std::string reason{};           // why it was launched cold; empty: it was launched warm
+};
+[[nodiscard]] std::string_view name_of(WarmLaunch::Start start) noexcept;
+
 struct Instance {
     std::string id; // "i-" and 17 hex digits
     std::optional<std::string> name;
@@ -101,6 +115,7 @@ struct Instance {
     Tags tags;
     std::optional<ClientToken> client_token;
     std::vector<Forward> forwards;
+    std::optional<WarmLaunch> warm; // none: its AMI had no template
 };
 
 // Locally administered, and stable for the instance's life.
@@ -130,6 +145,7 @@ struct InstancePaths {
     std::filesystem::path run;             // 0700, below Paths::run
     std::filesystem::path qmp_socket;
     std::filesystem::path agent_socket;
+    std::filesystem::path clone_socket;   // to kiln-clone-agent, in a clone and in a template that is made
     std::filesystem::path console_socket; // of the guest's serial port, for one at a time (console_lock)
     std::filesystem::path console_lock;
     std::filesystem::path control_socket;         // the supervisor's

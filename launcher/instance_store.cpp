@@ -91,9 +91,9 @@ InstancePaths::InstancePaths(const Paths& paths, std::string_view id)
       firmware_variables(folder / "firmware-variables.fd"), supervisor_log(folder / "supervisor.log"),
       network_log(folder / "network.log"), space_lock(folder / "space.lock"), reserve(folder / "reserve"),
       disks(folder / "disks"), ssh(folder / "ssh"), authorized_keys(ssh / "authorized_keys"), run(paths.run / id),
-      qmp_socket(run / "qmp.sock"), agent_socket(run / "agent.sock"), console_socket(run / "console.sock"),
-      console_lock(run / "console.lock"), control_socket(run / "control.sock"), pid_file(run / "qemu.pid"),
-      network_pid_file(run / "network.pid"), network_control_socket(run / "netctl.sock"),
+      qmp_socket(run / "qmp.sock"), agent_socket(run / "agent.sock"), clone_socket(run / "clone.sock"),
+      console_socket(run / "console.sock"), console_lock(run / "console.lock"), control_socket(run / "control.sock"),
+      pid_file(run / "qemu.pid"), network_pid_file(run / "network.pid"), network_control_socket(run / "netctl.sock"),
       metadata_socket(run / "imds.sock"), frames(run / "frames"), network_socket(frames / "helper.sock"),
       qemu_network_socket(frames / "qemu.sock")
 {

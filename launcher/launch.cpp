@@ -21,6 +21,7 @@
 #include "launcher/storage/launch_volumes.h"
 #include "launcher/storage/volume_store.h"
 #include "launcher/user_data.h"
+#include "launcher/warm/clone_disks.h"
 
 #include <fmt/format.h>
 
@@ -88,6 +89,9 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     instance.vpc_id = request.network.vpc_id;
     instance.security_groups = request.network.groups;
     instance.launched = iso_now();
+    if (request.template_folder) {
+        instance.warm = WarmLaunch{.start = WarmLaunch::Start::making_template, .folder = *request.template_folder};
+    }
     return instance;
 }
 
@@ -108,12 +112,9 @@ void fill_folder(const fs::path& staging, Instance& instance, const InstancePath
     make_directories(staging / "disks", 0700);
     make_directories(staging / "ssh", 0700);
     for (std::size_t i = 0; i < instance.disks.size(); ++i) {
-        const std::string file = fmt::format("disk{}.qcow2", i);
-        run_or_throw({.argv = {"qemu-img", "create", "-q", "-f", "qcow2", (staging / "disks" / file).native(),
-                               std::to_string(instance.disks[i].size.bytes())}},
-                     "creating the instance's disk", stop);
-        instance.disks[i].overlay = paths.disks / file;
+        instance.disks[i].overlay = paths.disks / template_disk_file(i);
     }
+    make_disks(instance, staging / "disks", stop);
     if (instance.boot_mode == "uefi") {
         write_file_durably(staging / paths.firmware_variables.filename(), read_file(firmware_variables), 0600);
     }
@@ -167,6 +168,7 @@ std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage
         mapping.delete_on_termination = mapping.delete_on_termination || !request.keep_volumes;
     }
     std::vector<Launching> launching;
+    std::optional<WarmLaunch> warm;
     for (std::size_t i = 0; i < count; ++i) {
         throw_if_interrupted(stop);
         Instance instance = describe(image, request);
@@ -174,6 +176,10 @@ std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage
             plan_storage(paths, mappings, request.volumes,
                          [&](const bundle::BlockDeviceMapping& mapping) { return image.layer_paths(mapping); });
         instance.disks = std::move(storage.disks);
+        if (i == 0 && request.warm) { // the others are like it
+            warm = choose_template(paths, instance, !storage.volumes.empty(), request.account_id, *request.warm);
+        }
+        instance.warm = request.warm ? warm : instance.warm;
         const fs::path folder = staging.path() / instance.id;
         fill_folder(folder, instance, InstancePaths(paths, instance.id), request, stop);
         FileLock life(folder / "life.lock", FileLock::Wait::fail);

@@ -9,10 +9,12 @@
 #include "launcher/keys/key_pair.h"
 #include "launcher/storage/volume_request.h"
 #include "launcher/vpc/membership.h"
+#include "launcher/warm/template_choice.h"
 #include "registry/verified_image.h"
 #include "signing/keys.h"
 
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -37,6 +39,8 @@ struct LaunchRequest {
     unsigned count = 1; // 1 to most_instances
     std::optional<ClientToken> client_token;
     NetworkChoice network;
+    std::optional<WarmOptions> warm;                      // none: cold, without a look at templates
+    std::optional<std::filesystem::path> template_folder; // the instance is to become a template, in this WorkFolder
 };
 
 inline constexpr unsigned most_instances = 100; // of one launch

@@ -47,6 +47,8 @@ std::optional<Option> find_option(std::string_view options, std::string_view key
 class Passing
 {
 public:
+    explicit Passing(const FileDescriptor& memory) : memory_(memory) {}
+
     void pass(const std::string& option, std::string value)
     {
         if (option == "-pidfile") {
@@ -61,6 +63,8 @@ public:
             value = firmware_content(value);
         } else if (option == "-netdev") {
             value = network(Json::parse(value));
+        } else if (option == "-object") {
+            value = object(value);
         }
         result_.argv.push_back(option);
         result_.argv.push_back(std::move(value));
@@ -134,14 +138,31 @@ private:
         return device.dump();
     }
 
+    // A copy of the descriptor is a name below /proc of what QEMU opens, as it wants to write to it (share=off: to its
+    // own pages). The file lets everybody, so it is one that has no other name, and sealed where it is not to change.
+    std::string object(std::string value)
+    {
+        const auto path = find_option(value, "mem-path");
+        if (!path) {
+            return value;
+        }
+        FileDescriptor copy(::fcntl(memory_.get(), F_DUPFD_CLOEXEC, 3));
+        if (!copy) {
+            throw system_error(errno, "passing a guest's memory");
+        }
+        return value.replace(path->begin, path->end - path->begin,
+                             fmt::format("mem-path=/proc/self/fd/{}", keep(std::move(copy))));
+    }
+
+    const FileDescriptor& memory_;
     int sets_ = 0;
 };
 
 } // namespace
 
-PassedArgv pass_files(const std::vector<std::string>& argv)
+PassedArgv pass_files(const std::vector<std::string>& argv, const FileDescriptor& memory)
 {
-    Passing passing;
+    Passing passing(memory);
     passing.result_.argv.push_back(argv.at(0));
     for (std::size_t i = 1; i < argv.size();) {
         if (i + 1 < argv.size() && !argv[i + 1].starts_with('-')) {

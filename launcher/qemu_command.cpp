@@ -5,6 +5,9 @@
 #include "core/text.h"
 #include "launcher/storage/volume.h"
 #include "launcher/storage/volume_plug.h"
+#include "launcher/warm/clone_message.h"
+#include "launcher/warm/guest_memory.h"
+#include "launcher/warm/warm_template.h"
 
 #include <fmt/format.h>
 
@@ -15,15 +18,6 @@ namespace kiln::launcher
 {
 namespace
 {
-
-// cloud-init and ds-identify look for EC2 only where the DMI's UUID and serial number are equal and start with
-// "ec2". The rest is the instance's id, so that no two guests have the same one: systemd makes the machine id of it.
-std::string system_uuid(const std::string& id)
-{
-    const std::string hex = "ec2" + id.substr(2) + digest_of(id).hex();
-    return fmt::format("{}-{}-4{}-8{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 3), hex.substr(15, 3),
-                       hex.substr(18, 12));
-}
 
 // Datagrams, each a frame, to and from the network helper, which can be started anew behind QEMU's back.
 Json network_socket(const InstancePaths& paths)
@@ -51,6 +45,37 @@ void add_disk(std::vector<std::string>& argv, const InstanceDisk& disk, std::siz
                                         disk.volume_id.empty() ? disk.device.substr(disk.device.rfind('/') + 1)
                                                                : volume_serial(disk.volume_id),
                                         index)});
+}
+
+// A clone, or what becomes a template: its memory is an object by itself.
+bool has_own_memory(const Instance& instance)
+{
+    return instance.warm && instance.warm->start != WarmLaunch::Start::cold;
+}
+
+std::string machine_of(const Instance& instance)
+{
+    return fmt::format("{}{}{}", machine_type,
+                       instance.boot_mode == "uefi" ? ",pflash0=firmware-code,pflash1=firmware-variables" : "",
+                       has_own_memory(instance) ? fmt::format(",memory-backend={}", memory_object) : "");
+}
+
+// A clone maps its template's memory privately: a page is shared until the clone writes to it. What QEMU opens is no
+// file of the template's folder but a memory file in its place (passed_files.h).
+void add_memory(std::vector<std::string>& argv, const Instance& instance, const InstancePaths& paths)
+{
+    const bool clone = instance.warm->start == WarmLaunch::Start::clone;
+    argv.insert(argv.end(),
+                {"-object",
+                 fmt::format("memory-backend-file,id={},size={}M,mem-path={},share={}", memory_object,
+                             instance.memory.bytes() >> 20U, option_value(instance.warm->folder / template_memory_file),
+                             clone ? "off" : "on"),
+                 "-chardev",
+                 fmt::format("socket,id=clone,path={},server=on,wait=off", option_value(paths.clone_socket)), "-device",
+                 fmt::format("virtserialport,chardev=clone,name={}", clone_port)});
+    if (clone) {
+        argv.insert(argv.end(), {"-incoming", "defer", "-S"});
+    }
 }
 
 Json raw_node(const std::string& name, const std::filesystem::path& file, bool read_only)
@@ -143,6 +168,21 @@ std::vector<Json> overlay_nodes(const std::string& disk, const InstanceDisk& ove
     return nodes;
 }
 
+std::string_view cpu_model(Accelerator accelerator) noexcept
+{
+    // Under TCG every feature costs: Debian boots in 21 s on qemu64, in 28 s on max.
+    return accelerator == Accelerator::kvm ? "host" : "qemu64";
+}
+
+// cloud-init and ds-identify look for EC2 only where the DMI's UUID and serial number are equal and start with
+// "ec2". The rest is the instance's id, so that no two guests have the same one.
+std::string system_uuid(std::string_view id)
+{
+    const std::string hex = fmt::format("ec2{}{}", id.substr(2), digest_of(id).hex());
+    return fmt::format("{}-{}-4{}-8{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 3), hex.substr(15, 3),
+                       hex.substr(18, 12));
+}
+
 std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths& paths)
 {
     const bool kvm = instance.accelerator == Accelerator::kvm;
@@ -155,12 +195,11 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
         "-sandbox",
         "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
         "-machine",
-        instance.boot_mode == "uefi" ? "pc-q35-7.2,pflash0=firmware-code,pflash1=firmware-variables" : "pc-q35-7.2",
+        machine_of(instance),
         "-accel",
         kvm ? "kvm" : "tcg,thread=multi",
         "-cpu",
-        // Under TCG every feature costs: Debian boots in 21 s on qemu64, in 28 s on max.
-        kvm ? "host" : "qemu64",
+        std::string(cpu_model(instance.accelerator)),
         "-smp",
         std::to_string(instance.vcpus),
         "-m",
@@ -200,6 +239,9 @@ std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths
     if (instance.network != "none") {
         argv.insert(argv.end(), {"-netdev", network_socket(paths).dump(), "-device",
                                  fmt::format("virtio-net-pci,netdev=net,mac={},romfile=", mac_address(instance.id))});
+    }
+    if (has_own_memory(instance)) {
+        add_memory(argv, instance, paths);
     }
     if (instance.boot_mode == "uefi") {
         argv.insert(argv.end(), {"-blockdev", raw_node("firmware-code", firmware_code, true).dump(), "-blockdev",

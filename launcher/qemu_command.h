@@ -6,6 +6,7 @@
 #include "launcher/instance.h"
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kiln::launcher
@@ -15,6 +16,13 @@ namespace kiln::launcher
 // variables start as.
 inline constexpr const char* firmware_code = "/usr/share/OVMF/OVMF_CODE_4M.fd";
 inline constexpr const char* firmware_variables = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+
+// What every instance's machine is; the state of one can be brought into another of the same only.
+inline constexpr std::string_view machine_type = "pc-q35-7.2";
+[[nodiscard]] std::string_view cpu_model(Accelerator accelerator) noexcept;
+
+// The UUID and serial number in the guest's SMBIOS tables. systemd makes the machine id of it.
+[[nodiscard]] std::string system_uuid(std::string_view id);
 
 [[nodiscard]] std::vector<std::string> qemu_argv(const Instance& instance, const InstancePaths& paths);
 

@@ -89,10 +89,10 @@ QemuPlace prepare_place(const Paths& paths, const Instance& instance, const Inst
 }
 
 pid_t start_qemu(const Instance& instance, const InstancePaths& files, const QemuPlace& place,
-                 const std::filesystem::path& log)
+                 const std::filesystem::path& log, const FileDescriptor& memory)
 {
     allow_many_files();
-    const PassedArgv passed = pass_files(qemu_argv(instance, files));
+    const PassedArgv passed = pass_files(qemu_argv(instance, files), memory);
     std::vector<int> inherited(passed.files.size());
     std::ranges::transform(passed.files, inherited.begin(), &FileDescriptor::get);
     return start_detached(passed.argv, log,

@@ -3,6 +3,7 @@
 // user where Kiln runs as root, no capability, and a control group.
 #pragma once
 
+#include "core/file_descriptor.h"
 #include "launcher/confinement.h"
 #include "launcher/instance.h"
 
@@ -19,8 +20,9 @@ struct QemuPlace {
 };
 [[nodiscard]] QemuPlace prepare_place(const Paths& paths, const Instance& instance, const InstancePaths& files);
 
-// Returns its pid, which is in files.pid_file too. Throws as pass_files and start_detached do.
+// Returns its pid, which is in files.pid_file too. `memory`: of a clone or of what becomes a template
+// (warm/guest_memory.h). Throws as pass_files and start_detached do.
 [[nodiscard]] pid_t start_qemu(const Instance& instance, const InstancePaths& files, const QemuPlace& place,
-                               const std::filesystem::path& log);
+                               const std::filesystem::path& log, const FileDescriptor& memory = {});
 
 } // namespace kiln::launcher

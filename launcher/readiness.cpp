@@ -29,6 +29,8 @@ constexpr std::array<std::string_view, 3> booted{"running", "degraded", "mainten
 
 constexpr std::size_t console_lines = 12;
 
+constexpr const char* cloud_init_ended = "/run/kiln/cloud-init"; // kiln-clone-agent's
+
 // The guest's word, or nullopt when it can't tell yet.
 std::optional<std::string> ask_systemd(const Paths& paths, const Instance& instance, seconds limit,
                                        const std::stop_token& stop)
@@ -54,6 +56,27 @@ bool agent_answers(const Paths& paths, const Instance& instance, const std::stop
     return bool_member(answer, "answers", "the supervisor's answer");
 }
 
+// A clone's guest has said who it is before it counted as running, and its boot had ended in its template. Only what
+// cloud-init does anew is still to come: nullopt then, or at its end the word of systemd is asked for.
+std::optional<std::string> word_of_clone(const Paths& paths, const Instance& instance,
+                                         steady_clock::time_point deadline, const std::stop_token& stop)
+{
+    if (!instance.warm || instance.warm->start != WarmLaunch::Start::clone) {
+        return std::nullopt;
+    }
+    if (!instance.warm->cloud_init) {
+        return instance.warm->ready;
+    }
+    while (steady_clock::now() < deadline) {
+        throw_if_interrupted(stop);
+        if (exec(paths, instance, {"test", "-e", cloud_init_ended}, {}, seconds(60), stop).status == 0) {
+            break;
+        }
+        std::this_thread::sleep_for(milliseconds(250));
+    }
+    return std::nullopt;
+}
+
 } // namespace
 
 std::string wait_until_ready(const Paths& paths, const Instance& instance, std::chrono::seconds timeout,
@@ -61,6 +84,9 @@ std::string wait_until_ready(const Paths& paths, const Instance& instance, std::
 {
     const InstancePaths files(paths, instance.id);
     const auto deadline = steady_clock::now() + timeout;
+    if (auto word = word_of_clone(paths, load_record(files), deadline, stop)) {
+        return *std::move(word);
+    }
     bool agent_seen = false;
     for (;;) {
         throw_if_interrupted(stop);

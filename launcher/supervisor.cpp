@@ -19,6 +19,7 @@
 #include "launcher/storage/volume_store.h"
 #include "launcher/usage/event_line.h"
 #include "launcher/vpc/membership.h"
+#include "launcher/warm/guest_memory.h"
 
 #include <fmt/format.h>
 
@@ -84,6 +85,12 @@ void Supervisor::start()
 {
     if (const auto pid = find_qemu(paths_, instance_.id)) {
         qemu_.emplace(*pid);
+        if (is_clone_to_be() && instance_.state == InstanceState::pending) { // whose guest it is nobody knows
+            static_cast<void>(network_.start());
+            give_clone_up("its supervisor was killed while it became a clone");
+            launch_qemu();
+            return;
+        }
         qmp_ = connect_qmp(paths_, *qemu_);
         power_.emplace(*qmp_, agent_, *qemu_);
         power_->ask_about_space();
@@ -122,6 +129,10 @@ void Supervisor::serve()
         touch_events(paths_);
         if (polled[1].revents != 0) {
             break;
+        }
+        if (is_abandoned_template()) {
+            to_be_terminated_ = true;
+            qemu_->signal(SIGKILL);
         }
         if (polled[2].revents != 0 || limit) {
             restore_network(&NetworkProcess::look_after);
@@ -166,22 +177,37 @@ void Supervisor::launch_qemu()
     remove_unknown_overlays(own_disks(home_, paths_)); // of one that was killed
     const QemuPlace place = prepare_place(home_, instance_, paths_);
     static_cast<void>(network_.start());
-    qemu_.emplace(start_qemu(instance_, paths_, place, qemu_log(paths_)));
     instance_.confined = place.confined;
+    if (is_clone_to_be()) {
+        if (launch_clone(place)) {
+            record_start();
+        } else {
+            launch_qemu();
+        }
+        return;
+    }
     try {
-        qmp_ = connect_qmp(paths_, *qemu_);
-        power_.emplace(*qmp_, agent_, *qemu_);
+        if (is_template_to_be()) {
+            memory_ = make_guest_memory(instance_.memory);
+        }
+        bring_up_qemu(place);
         network_.await_network();
         add_ssh_forward();
         add_forwards();
         in_background([this] { merge_disks(); });
     } catch (const Error&) {
-        qemu_->signal(SIGKILL);
-        static_cast<void>(qemu_->wait(seconds(10)));
+        end_qemu();
         network_.finish(seconds(2));
         throw;
     }
     record_start();
+}
+
+void Supervisor::bring_up_qemu(const QemuPlace& place)
+{
+    qemu_.emplace(start_qemu(instance_, paths_, place, qemu_log(paths_), memory_));
+    qmp_ = connect_qmp(paths_, *qemu_);
+    power_.emplace(*qmp_, agent_, *qemu_);
 }
 
 void Supervisor::record_start()

@@ -12,6 +12,8 @@
 #include "launcher/life/space_watch.h"
 #include "launcher/network/network_process.h"
 #include "launcher/qemu_process.h"
+#include "launcher/qemu_start.h"
+#include "launcher/warm/clone_identity.h"
 
 #include <atomic>
 #include <chrono>
@@ -41,6 +43,9 @@ public:
 
 private:
     void launch_qemu();
+    // QEMU and its monitor, with memory_ where it has its own. Throws Error{launch, missing_tool}.
+    void bring_up_qemu(const QemuPlace& place);
+    void end_qemu();
     void record_start();
     void record_end();
     void begin_shutdown(std::chrono::milliseconds patience);
@@ -59,6 +64,19 @@ private:
             --serving_;
         }).detach();
     }
+
+    // supervisor_warm.cpp
+    [[nodiscard]] bool is_clone_to_be() const noexcept;
+    [[nodiscard]] bool is_template_to_be() const noexcept;
+    // False when it did not become one, and is to start cold; then it says so in its record.
+    [[nodiscard]] bool launch_clone(const QemuPlace& place);
+    [[nodiscard]] CloneWord wake_clone(const QemuPlace& place, const WarmTemplate& one);
+    [[nodiscard]] WarmTemplate require_same_template() const;
+    void give_clone_up(const std::string& reason);
+    void set_guest_clock();
+    [[nodiscard]] Json save_template();
+    // Who makes a template of the instance was killed: nobody else ends it.
+    [[nodiscard]] bool is_abandoned_template() const;
 
     // supervisor_requests.cpp
     void answer_one(FileDescriptor fd);
@@ -83,6 +101,7 @@ private:
     NetworkProcess network_;
     GuestAgent agent_;
     std::optional<WatchedProcess> qemu_;
+    FileDescriptor memory_; // of a clone or a template, while this supervisor is the one that started its QEMU
     std::unique_ptr<QmpClient> qmp_;
     std::optional<Power> power_;
     std::atomic<bool> shutting_down_ = false;

@@ -151,6 +151,9 @@ Json Supervisor::carry_out(const Json& request, const JsonSocket& client)
         merge_disks();
         return Json::object();
     }
+    if (name == "save-template") {
+        return save_template();
+    }
     throw Error(ErrorKind::internal, fmt::format("the supervisor knows no request {}", printable(name, false)));
 }
 

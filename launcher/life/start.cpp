@@ -16,6 +16,7 @@
 #include "launcher/qemu_command.h"
 #include "launcher/quota.h"
 #include "launcher/snapshot/overlays.h"
+#include "launcher/warm/clone_disks.h"
 
 #include <fmt/format.h>
 
@@ -81,9 +82,27 @@ void make_pending(Instance& instance, const Paths& paths, const registry::Verifi
     instance.unsigned_image = image.unsigned_reason();
     instance.accelerator = accelerator;
     instance.price = price_now(paths, instance);
+    if (instance.warm) { // its disks are its own
+        instance.warm->start = WarmLaunch::Start::cold;
+    }
     instance.state = InstanceState::pending;
     instance.state_reason.clear();
     instance.state_reason_code.clear();
+}
+
+// A clone that never got an identity of its own, as host or supervisor went down meanwhile, has its template's on its
+// disks.
+void drop_half_made_clone(const Instance& instance, const InstancePaths& files, const std::stop_token& stop)
+{
+    if (!instance.warm || instance.warm->start != WarmLaunch::Start::clone || !instance.started.empty()) {
+        return;
+    }
+    make_disks_anew(instance, stop);
+    update_record(files, [](Instance& now) {
+        now.warm->start = WarmLaunch::Start::cold;
+        now.warm->launched_warm = false;
+        now.warm->reason = "it went down before it was a clone";
+    });
 }
 
 void require_startable(const Instance& instance)
@@ -199,6 +218,7 @@ Instance start(const Paths& paths, const registry::VerifiedImage& image, const s
     require_memory(now.type, now.memory);
     require_free_space(paths.instances, mebibytes(256), "an instance");
     make_run_folder(paths, files);
+    drop_half_made_clone(now, files, stop);
     const Instance pending = [&] {
         const FileLock quota(paths.home / "instances.lock", FileLock::Wait::block);
         require_quota(paths, now.vcpus, now.memory, 1);

@@ -5,6 +5,7 @@
 #include "core/json_socket.h"
 #include "launcher/passed_files.h"
 #include "launcher/qemu_command.h"
+#include "launcher/warm/guest_memory.h"
 #include "tests/unit/launcher/fixtures.h"
 
 #include <gmock/gmock.h>
@@ -125,6 +126,21 @@ TEST_F(PassedFiles, SocketsListenAlready)
     EXPECT_EQ(listens, 1);
     EXPECT_NO_THROW(static_cast<void>(JsonSocket::connect(files_.agent_socket, "QEMU")));
     EXPECT_EQ(fs::status(files_.qmp_socket).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+}
+
+TEST_F(PassedFiles, AClonesMemoryIsNoFileOfItsTemplates)
+{
+    instance_.warm = WarmLaunch{.start = WarmLaunch::Start::clone, .folder = home_};
+    const FileDescriptor memory = make_guest_memory(instance_.memory);
+    const PassedArgv passed = pass_files(qemu_argv(instance_, files_), memory);
+    const std::string object = argument(passed, "-object", "memory-backend-file,");
+    EXPECT_THAT(object, testing::MatchesRegex(
+                            "memory-backend-file,id=memory,size=2048M,mem-path=/proc/self/fd/[0-9]+,share=off"));
+    const int passed_memory = number_after(object, "/fd/");
+    EXPECT_NE(passed_memory, memory.get()); // which stays this process's own
+    EXPECT_EQ(described(passed_memory), "memfd:kiln-guest-memory (deleted) rw");
+    EXPECT_EQ(argument(passed, "-object", "rng-random"), "rng-random,id=rng,filename=/dev/urandom");
+    EXPECT_THROW(static_cast<void>(pass_files(qemu_argv(instance_, files_))), Error) << "there is no memory";
 }
 
 TEST_F(PassedFiles, KeysAndFramesNeedNoFile)

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// kiln image warm: saves a booted instance of an AMI, from which `kiln run` then launches clones.
+#include "cli/image_warm.h"
+
+#include "cli/launch_image.h"
+#include "cli/verification.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "core/text.h"
+#include "core/timestamp.h"
+#include "launcher/warm/template_making.h"
+
+#include <fmt/format.h>
+
+namespace kiln::cli
+{
+namespace
+{
+
+struct WarmCommandOptions {
+    std::string image;
+    std::string type;
+    bool allow_unsigned = false;
+    bool list = false;
+    bool remove = false;
+    bool quiet = false;
+};
+
+std::vector<launcher::WarmTemplate> templates_of(const Context& context, const std::optional<Digest>& manifest)
+{
+    std::vector<launcher::WarmTemplate> templates = launcher::list_templates(context.paths);
+    std::erase_if(templates, [&](const launcher::WarmTemplate& one) {
+        return manifest && one.shape.image_manifest != manifest->to_string();
+    });
+    return templates;
+}
+
+void show_templates(const Context& context, const std::vector<launcher::WarmTemplate>& templates)
+{
+    Json json = Json::array();
+    std::vector<std::vector<std::string>> rows = {{"TEMPLATE", "IMAGE", "TYPE", "ACCELERATOR", "SIZE", "MADE"}};
+    for (const launcher::WarmTemplate& one : templates) {
+        json.push_back(to_json(one));
+        const std::filesystem::path folder = launcher::templates_folder(context.paths) / one.id;
+        ByteSize stored;
+        for (const launcher::WarmTemplate::File& file : one.files) {
+            stored = stored + allocated_size(folder / file.name);
+        }
+        json.back()["stored_size"] = stored.bytes();
+        rows.push_back({one.id, one.image_name + "@" + one.image_version, one.shape.type,
+                        std::string(name_of(one.shape.accelerator)), to_string(stored), one.made});
+    }
+    print_result(context, json,
+                 rows.size() == 1 ? "There is no template; `kiln image warm AMI` makes one.\n" : table(rows));
+}
+
+void remove_templates(const Context& context, const std::vector<launcher::WarmTemplate>& templates)
+{
+    Json removed = Json::array();
+    std::string text;
+    for (const launcher::WarmTemplate& one : templates) {
+        launcher::remove_template(context.paths, one.id);
+        removed.push_back(one.id);
+        text += fmt::format("removed the template {} of {}@{}\n", one.id, one.image_name, one.image_version);
+    }
+    print_result(context, {{"removed", removed}}, text.empty() ? "There was no template of it.\n" : text);
+}
+
+void make(const Context& context, const WarmCommandOptions& options)
+{
+    Progress progress(options.quiet);
+    const auto region = context.open_region();
+    const registry::Image image = region->resolve(options.image, context.trust());
+    const signing::Account account = signing::ensure_account(context.paths);
+    const signing::SecretKey key = context.account_key();
+    const signing::TrustStore trust = context.trust();
+    progress.stage(fmt::format("verify {} {}", image.name, image.version.to_string()));
+    registry::VerificationRecord record = verification_record(context);
+    const registry::VerifiedImage verified = registry::verify(
+        *region, image, trust, account.id,
+        {.unsigned_images = options.allow_unsigned ? registry::Unsigned::allow : registry::Unsigned::refuse,
+         .reading = registry::Reading::changed,
+         .record = &record});
+    const launcher::TemplateRequest request{
+        .type = launcher::choose_instance_type(options.type.empty() ? std::nullopt : std::optional(options.type),
+                                               verified.manifest().launch, launcher::user_types(context.paths)),
+        .accelerator = context.accelerator(),
+        .account_id = account.id,
+        .key = key,
+        .trust = trust,
+        .record = &record};
+    const launcher::WarmTemplate one =
+        launcher::make_template(context.paths, verified, request, progress, context.stop);
+    progress.finish();
+    if (one.ready != "running" && one.ready != "agent") {
+        fmt::print(stderr, "kiln: the guest said \"{}\" when it was saved, and so will its clones\n", one.ready);
+    }
+    print_result(context, to_json(one),
+                 options.quiet ? one.id + "\n"
+                               : fmt::format("{} {} is warm as a {}: the template {} was made in {}\n", one.image_name,
+                                             one.image_version, one.shape.type, one.id, human_duration(one.took)));
+}
+
+void warm(const Context& context, const WarmCommandOptions& options)
+{
+    if (options.image.empty()) {
+        if (!options.list) {
+            throw Error(ErrorKind::usage, "which AMI?", "name it, or say --list");
+        }
+        return show_templates(context, templates_of(context, std::nullopt));
+    }
+    if (!options.list && !options.remove) {
+        return make(context, options);
+    }
+    const registry::Image image = context.open_region()->resolve(options.image, context.trust());
+    const std::vector<launcher::WarmTemplate> templates = templates_of(context, image.manifest);
+    options.remove ? remove_templates(context, templates) : show_templates(context, templates);
+}
+
+} // namespace
+
+void add_image_warm(CLI::App& image, Context& context)
+{
+    CLI::App* command = image.add_subcommand("warm", "Save it booted, so that `kiln run` need not boot it");
+    auto options = std::make_shared<WarmCommandOptions>();
+    command->add_option("image", options->image, image_reference_help)->type_name("AMI");
+    command->add_option("--type", options->type, "Instance type that it is for (default: as `kiln run` has it)")
+        ->type_name("TYPE");
+    add_allow_unsigned(*command, options->allow_unsigned);
+    CLI::Option* list =
+        command->add_flag("--list", options->list, "Show the templates, of all AMIs where none is named");
+    command->add_flag("--remove", options->remove, "Remove the AMI's templates; their clones run on")->excludes(list);
+    command->add_flag("-q,--quiet", options->quiet, "Print just the template's id");
+    on_run_in_region(*command, context, [&context, options] { warm(context, *options); });
+}
+
+} // namespace kiln::cli

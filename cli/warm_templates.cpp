@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/warm_templates.h"
+
+#include "launcher/warm/warm_template.h"
+
+namespace kiln::cli
+{
+
+std::vector<std::string> remove_templates_of_gone_images(const Paths& paths, const registry::Region& region,
+                                                         bool dry_run)
+{
+    std::vector<std::string> ids;
+    for (const launcher::WarmTemplate& one : launcher::list_templates(paths)) {
+        if (one.region != region.name()) {
+            continue;
+        }
+        const auto image = region.find_id(one.image_id);
+        if (image && image->state != registry::ImageState::deregistered) {
+            continue;
+        }
+        if (!dry_run) {
+            launcher::remove_template(paths, one.id);
+        }
+        ids.push_back(one.id);
+    }
+    return ids;
+}
+
+} // namespace kiln::cli

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a supervisor does for warm launches: it saves an instance as a template, and brings a template's state into a
+// clone and gives that its identity. Whatever fails on the way to a clone leads to a cold start.
+#include "core/error.h"
+#include "core/files.h"
+#include "core/machine_state.h"
+#include "core/random.h"
+#include "launcher/storage/volume_store.h"
+#include "launcher/supervisor.h"
+#include "launcher/warm/clone_disks.h"
+#include "launcher/warm/clone_identity.h"
+#include "launcher/warm/guest_memory.h"
+#include "launcher/warm/template_making.h"
+#include "launcher/warm/template_memory.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+
+namespace kiln::launcher
+{
+namespace
+{
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::size_t seed_size = 64;
+constexpr seconds load_limit{20};
+constexpr seconds answer_limit{30}; // under the limit for a start
+constexpr seconds freeze_limit{120};
+constexpr seconds save_limit{300};
+constexpr milliseconds worst_clock_lag{500};
+
+std::string fresh_seed()
+{
+    const std::string hex = random_hex(2 * seed_size);
+    std::string bytes;
+    for (std::size_t i = 0; i < hex.size(); i += 2) {
+        bytes += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+    }
+    return bytes;
+}
+
+JsonSocket connect_to_agent(const InstancePaths& paths)
+{
+    return JsonSocket::connect(paths.clone_socket, "kiln-clone-agent");
+}
+
+void send(JsonSocket& agent, const CloneMessage& message)
+{
+    agent.send_bytes(encode(message), in(answer_limit));
+}
+
+} // namespace
+
+bool Supervisor::is_clone_to_be() const noexcept
+{
+    return instance_.warm && instance_.warm->start == WarmLaunch::Start::clone;
+}
+
+bool Supervisor::is_template_to_be() const noexcept
+{
+    return instance_.warm && instance_.warm->start == WarmLaunch::Start::making_template;
+}
+
+CloneWord Supervisor::wake_clone(const QemuPlace& place, const WarmTemplate& one)
+{
+    const std::filesystem::path& folder = instance_.warm->folder;
+    const CloneIdentity identity = identity_of(instance_, paths_, one);
+    auto keys = make_host_keys(one.host_key_types, paths_.run / "host-keys", identity.host_name);
+    const FileDescriptor state = open_machine_state(folder / template_state_file);
+    memory_ = share_template_memory(home_, one.digest_of(template_memory_file),
+                                    open_machine_state(folder / template_memory_file), instance_.memory);
+    static_cast<void>(require_same_template()); // both files are of the one that was chosen
+    bring_up_qemu(place);
+    load_machine_state(*qmp_, state);
+    wait_until_loaded(*qmp_, load_limit);
+    network_.await_network();
+    JsonSocket agent = connect_to_agent(paths_);
+    const std::vector<HostKey> host_keys = keys.get();
+    send(agent, identity_message(instance_, one, identity, host_keys, fresh_seed(), std::chrono::system_clock::now()));
+    qmp_->execute("cont");
+    const std::string line = agent.receive_line(in(answer_limit));
+    return parse_done(line, identity, std::chrono::system_clock::now());
+}
+
+// The one that was verified, and of which the disks are: one of the same id may have taken its place.
+WarmTemplate Supervisor::require_same_template() const
+{
+    WarmTemplate one =
+        load_template(home_, instance_.warm->template_id, signing::TrustStore(home_.trust), instance_.account_id);
+    if (one.digest_of(template_memory_file).to_string() != instance_.warm->memory) {
+        throw Error(ErrorKind::conflict, "another template took the place of the one that was chosen");
+    }
+    return one;
+}
+
+bool Supervisor::launch_clone(const QemuPlace& place)
+{
+    const auto begun = std::chrono::steady_clock::now();
+    try {
+        const WarmTemplate one = require_same_template();
+        const CloneWord word = wake_clone(place, one);
+        add_ssh_forward();
+        add_forwards();
+        const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun);
+        append_event(paths_, "cloned",
+                     {{"template_id", one.id},
+                      {"took_ms", took.count()},
+                      {"machine_id", word.machine_id},
+                      {"host_name", word.host_name},
+                      {"mac", word.mac},
+                      {"random", word.random},
+                      {"clock_lag_ms", word.clock_lag.count()}});
+        if (word.clock_lag > worst_clock_lag) { // a busy host: the message was long on its way
+            set_guest_clock();
+        }
+        return true;
+    } catch (const Error& error) {
+        give_clone_up(error.message());
+    } catch (const std::exception& error) { // of the file system
+        give_clone_up(error.what());
+    }
+    return false;
+}
+
+// The agent takes the time in nanoseconds.
+void Supervisor::set_guest_clock()
+{
+    try {
+        const auto now = std::chrono::system_clock::now().time_since_epoch();
+        agent_.execute("guest-set-time", {{"time", std::chrono::duration_cast<std::chrono::nanoseconds>(now).count()}},
+                       seconds(30));
+    } catch (const Error& error) { // an image without it; its clock is late by what the event says
+        append_event(paths_, "clock-not-set", {{"reason", error.message()}});
+    }
+}
+
+// What it wrote to its disks with the template's identity is dropped.
+void Supervisor::give_clone_up(const std::string& reason)
+{
+    append_event(paths_, "warm-launch-failed", {{"reason", reason}});
+    end_qemu();
+    network_.finish(seconds(2)); // it watched that QEMU
+    make_disks_anew(instance_, {});
+    Instance cold = update_record(paths_, [&](Instance& now) {
+        now.warm->start = WarmLaunch::Start::cold;
+        now.warm->launched_warm = false;
+        now.warm->cloud_init = false;
+        now.warm->reason = reason;
+    });
+    instance_ = with_volumes(home_, std::move(cold));
+}
+
+void Supervisor::end_qemu()
+{
+    power_.reset();
+    qmp_.reset();
+    memory_ = FileDescriptor();
+    if (qemu_) {
+        qemu_->signal(SIGKILL);
+        static_cast<void>(qemu_->wait(seconds(10)));
+        qemu_.reset();
+    }
+}
+
+Json Supervisor::save_template()
+{
+    if (!is_template_to_be()) {
+        throw Error(ErrorKind::conflict, fmt::format("{} is not to become a template", instance_.id));
+    }
+    if (!memory_) {
+        throw Error(ErrorKind::launch, "the supervisor that has its memory was killed", "make the template anew");
+    }
+    const auto one_at_a_time = hold_disks(seconds(60)); // no snapshot
+    JsonSocket agent = connect_to_agent(paths_);
+    const ExecResult started = agent_.exec({clone_agent_path}, {}, seconds(60), [this] { return qemu_->ended(); });
+    if (started.status != 0) {
+        throw Error(ErrorKind::launch,
+                    fmt::format("kiln-clone-agent did not start in the guest: status {}", started.status));
+    }
+    const AgentReady ready = parse_ready(agent.receive_line(in(answer_limit)));
+    send(agent, {{"freeze", ""}});
+    parse_frozen(agent.receive_line(in(freeze_limit)));
+    save_machine_state(*qmp_, instance_.warm->folder / template_state_file, save_limit);
+    write_memory_image(memory_, instance_.memory, instance_.warm->folder / template_memory_file);
+    qmp_->execute("quit");
+    return {{"host_key_types", ready.host_key_types}, {"cloud_init", ready.cloud_init}};
+}
+
+bool Supervisor::is_abandoned_template() const
+{
+    return is_template_to_be() && is_abandoned_folder(instance_.warm->folder);
+}
+
+} // namespace kiln::launcher

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// An instance's own disks as its launch makes them: empty overlays, or for a clone copies of its template's. A copy,
+// and no layer below: the clone then depends on nothing of the template's, and is stopped, started, copied and ended as
+// any other instance.
+#pragma once
+
+#include "launcher/instance.h"
+
+#include <filesystem>
+#include <stop_token>
+
+namespace kiln::launcher
+{
+
+// Into `folder`, which is to be there, as disk0.qcow2 and so on. Throws Error{launch, io, no_space, interrupted}.
+void make_disks(const Instance& instance, const std::filesystem::path& folder, const std::stop_token& stop);
+
+// The same for an instance in its place that has to start cold: whatever was written to its disks is gone.
+void make_disks_anew(const Instance& instance, const std::stop_token& stop);
+
+} // namespace kiln::launcher

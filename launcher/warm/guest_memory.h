@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory of a guest that becomes a template, and what is saved of it. It is no file of a disk's while the guest
+// boots: writing that back made a boot ten times slower on a busy disk.
+#pragma once
+
+#include "core/byte_size.h"
+#include "core/file_descriptor.h"
+
+#include <filesystem>
+
+namespace kiln::launcher
+{
+
+// The name of QEMU's object, and so of what saved and restored machines have in common.
+inline constexpr const char* memory_object = "memory";
+
+// A memory file (memfd_create(2)) of `size` zero bytes, whose size nobody changes any more. It has no name, so that
+// nobody opens it but whoever has its descriptor: QEMU, which is another user, opens it anew below /proc. Throws
+// Error{io}.
+[[nodiscard]] FileDescriptor make_guest_memory(ByteSize size);
+
+// Nobody writes to it any more; private mappings are of their own pages. Throws Error{io} while it is mapped for
+// writing.
+void seal_guest_memory(const FileDescriptor& memory);
+[[nodiscard]] bool is_sealed_memory(const FileDescriptor& memory, ByteSize size) noexcept;
+
+// Copies what is not zero from one to the other, both of `size`. Throws Error{io, no_space}.
+void copy_memory(const FileDescriptor& from, const FileDescriptor& into, ByteSize size);
+
+// Writes the memory as the new file (mode 0600), with holes where it is zero. Throws Error{io, no_space}.
+void write_memory_image(const FileDescriptor& memory, ByteSize size, const std::filesystem::path& file);
+
+} // namespace kiln::launcher

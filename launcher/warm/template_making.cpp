@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "launcher/warm/template_making.h"
+
+#include "core/error.h"
+#include "core/file_descriptor.h"
+#include "core/files.h"
+#include "core/text.h"
+#include "core/timestamp.h"
+#include "launcher/control.h"
+#include "launcher/guest.h"
+#include "launcher/guest_files.h"
+#include "launcher/instance_store.h"
+#include "launcher/life/life_lock.h"
+#include "launcher/life/removal.h"
+#include "launcher/warm/clone_agent_program.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <thread>
+#include <unistd.h>
+
+namespace kiln::launcher
+{
+namespace fs = std::filesystem;
+namespace
+{
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr seconds save_limit{600};
+constexpr std::string_view save_answer = "the supervisor's answer";
+
+// An instance that is ended and forgotten, whatever happens.
+class PassingInstance
+{
+public:
+    PassingInstance(const Paths& paths, Instance instance) : paths_(paths), instance_(std::move(instance)) {}
+    PassingInstance(const PassingInstance&) = delete;
+    PassingInstance& operator=(const PassingInstance&) = delete;
+    ~PassingInstance()
+    {
+        try {
+            discard(paths_, instance_.id);
+        } catch (const std::exception& error) {
+            fmt::print(stderr, "kiln: {} could not be removed: {}\n", instance_.id, error.what());
+        }
+    }
+    [[nodiscard]] const Instance& get() const noexcept { return instance_; }
+
+private:
+    const Paths& paths_;
+    Instance instance_;
+};
+
+LaunchRequest launch_request(const TemplateRequest& request, const fs::path& folder)
+{
+    LaunchRequest launch;
+    launch.type = request.type;
+    launch.accelerator = request.accelerator;
+    launch.keep_volumes = false; // a template's disks are copied
+    launch.account_id = request.account_id;
+    launch.account_key = request.key;
+    launch.template_folder = folder;
+    return launch;
+}
+
+void run_in_template(const Paths& paths, const Instance& instance, const std::vector<std::string>& argv,
+                     const std::stop_token& stop)
+{
+    const ExecResult result = exec(paths, instance, argv, {}, seconds(60), stop);
+    if (result.status != 0) {
+        throw Error(ErrorKind::launch, fmt::format("in the guest, {} failed: {}", argv.at(0),
+                                                   tail_in_one_line(result.errors + result.output, 2)));
+    }
+}
+
+void put_agent_into(const Paths& paths, const Instance& instance, const std::stop_token& stop)
+{
+    const std::string folder = fs::path(clone_agent_path).parent_path();
+    run_in_template(paths, instance, {"mkdir", "-p", folder}, stop);
+    run_in_template(paths, instance, {"mount", "-t", "tmpfs", "-o", "mode=0755,nosuid,nodev", "kiln", folder}, stop);
+    const fs::path copy = instance.warm->folder / "clone-agent";
+    write_file_durably(copy, clone_agent_program(), 0600);
+    const FileDescriptor program(::open(copy.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!program) {
+        throw system_error(errno, fmt::format("opening {}", copy.native()));
+    }
+    copy_to_guest(paths, instance, program.get(), clone_agent_path, 0755, stop);
+    fs::remove(copy);
+}
+
+// QEMU has ended: the files are nobody's any more.
+void take_disks(const Paths& paths, const Instance& instance, const fs::path& folder)
+{
+    wait_for_supervisor(InstancePaths(paths, instance.id));
+    for (const InstanceDisk& disk : load_record(InstancePaths(paths, instance.id)).disks) {
+        if (!disk.lower.empty()) {
+            throw Error(ErrorKind::conflict, fmt::format("a snapshot of {} was taken meanwhile", instance.id));
+        }
+    }
+    for (std::size_t i = 0; i < instance.disks.size(); ++i) {
+        fs::rename(instance.disks[i].overlay, folder / template_disk_file(i));
+    }
+}
+
+std::vector<WarmTemplate::File> finish_files(const fs::path& folder, std::size_t disks)
+{
+    std::vector<std::string> names{template_memory_file, template_state_file};
+    for (std::size_t i = 0; i < disks; ++i) {
+        names.push_back(template_disk_file(i));
+    }
+    std::vector<WarmTemplate::File> files;
+    for (const std::string& name : names) {
+        const fs::path path = folder / name;
+        fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+        sync_file(path);
+        const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+        const ByteSize size(fs::file_size(path));
+        files.push_back({name, size, digest_of_sparse_file(fd.get(), size, path.native())});
+    }
+    return files;
+}
+
+// The old one, if any, is gone for a moment: a launch is cold then.
+void put_in_place(const Paths& paths, const fs::path& folder, const WarmTemplate& one, const signing::SecretKey& key)
+{
+    write_template_record(folder, one, key);
+    make_directories(templates_folder(paths), 0700);
+    remove_template(paths, one.id);
+    fs::rename(folder, templates_folder(paths) / one.id);
+    sync_directory(templates_folder(paths));
+}
+
+// The files are too young to be noted as verified, as they could change once more within the time that a file system
+// tells apart: then the next launch would read them all.
+void note_as_verified(const Paths& paths, const WarmTemplate& one, const TemplateRequest& request)
+{
+    if (request.record != nullptr) {
+        std::this_thread::sleep_for(registry::VerificationRecord::settling_time + milliseconds(100));
+        static_cast<void>(verify_template(paths, one.id, request.trust, request.account_id, request.record));
+    }
+}
+
+std::string public_key_line(const Instance& instance)
+{
+    std::string line = read_file(instance.ssh_key.native() + ".pub", mebibytes(1));
+    line.erase(line.find_last_not_of(" \r\n") + 1);
+    return line;
+}
+
+} // namespace
+
+WarmTemplate make_template(const Paths& paths, const registry::VerifiedImage& image, const TemplateRequest& request,
+                           Progress& progress, const std::stop_token& stop)
+{
+    const auto begun = Clock::now();
+    end_abandoned_templates(paths);
+    const WorkFolder work(paths.work, "template-");
+    progress.stage(fmt::format("boot {}", image.image().id));
+    const PassingInstance passing(paths, launch(paths, image, launch_request(request, work.path()), stop).at(0));
+    const Instance& instance = passing.get();
+    WarmTemplate one;
+    one.ready = wait_until_ready(paths, instance, request.boot_limit, stop);
+    if (one.ready == "maintenance") {
+        throw Error(ErrorKind::launch, "the guest did not boot: systemd says \"maintenance\"");
+    }
+    progress.stage("save its memory and devices");
+    put_agent_into(paths, instance, stop);
+    const Json saved = ask_supervisor(paths, instance.id, {{"request", "save-template"}}, save_limit, stop);
+    take_disks(paths, instance, work.path());
+    progress.stage("digest and sign");
+    one.shape = shape_of(instance, find_qemu_identity());
+    one.id = template_id_of(one.shape);
+    one.account = request.account_id;
+    one.region = image.region();
+    one.image_id = image.image().id;
+    one.image_name = image.image().name;
+    one.image_version = image.image().version.to_string();
+    one.made = iso_now();
+    one.instance_id = instance.id;
+    one.launch_key = public_key_line(instance);
+    one.host_key_types = member(saved, "host_key_types", save_answer).get<std::vector<std::string>>();
+    one.cloud_init = bool_member(saved, "cloud_init", save_answer);
+    one.files = finish_files(work.path(), instance.disks.size());
+    one.took = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
+    put_in_place(paths, work.path(), one, request.key);
+    note_as_verified(paths, one, request);
+    return one;
+}
+
+bool is_abandoned_folder(const fs::path& folder)
+{
+    const FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    return !fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) == 0; // the lock goes with the descriptor
+}
+
+int end_abandoned_templates(const Paths& paths)
+{
+    int ended = 0;
+    for (const Instance& instance : list_instances(paths)) {
+        if (instance.warm && instance.warm->start == WarmLaunch::Start::making_template &&
+            is_abandoned_folder(instance.warm->folder)) {
+            discard(paths, instance.id);
+            ++ended;
+        }
+    }
+    return ended;
+}
+
+} // namespace kiln::launcher
