@@ -9,6 +9,7 @@
 #include "launcher/warm/template_memory.h"
 #include "tests/unit/launcher/fixtures.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -260,7 +261,11 @@ protected:
     }
 
     const test::TemporaryFolder folder;
-    const Paths paths{.run = folder.path()};
+    const Paths paths = [this] {
+        Paths made;
+        made.run = folder.path();
+        return made;
+    }();
     const ByteSize size = mebibytes(8);
     FileDescriptor memory = make_guest_memory(size);
     std::string wanted = std::string(size.bytes(), '\0');
