@@ -212,50 +212,83 @@ void BlockServer::write_layer(std::size_t disk, std::size_t base, const fs::path
     execute("blockdev-del", {{"node-name", "layer"}});
 }
 
+// What lies in the files, the lowest first, and in none below them: a chain of its own, as what is asked of a whole one
+// is answered for each cluster of all its layers, which takes longer than all the rest.
+std::vector<NbdDisk::Extent> BlockServer::allocated_in(const std::vector<fs::path>& files)
+{
+    Json below = nullptr;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        Json node = qcow2_node(fmt::format("alone-{}", i), files[i], true, below);
+        node["force-share"] = true; // the disk's top is open for writing
+        below = node.at("node-name");
+        execute("blockdev-add", node);
+    }
+    const std::string top = below;
+    add_export(top, false);
+    std::vector<NbdDisk::Extent> extents = NbdDisk(socket_, top).allocated(static_cast<std::uint32_t>(files.size()));
+    execute("block-export-del", {{"id", top}, {"mode", "hard"}});
+    for (std::size_t i = files.size(); i > 0; --i) {
+        remove_node(fmt::format("alone-{}", i - 1));
+    }
+    return extents;
+}
+
+void BlockServer::add_export(const std::string& node, bool writable)
+{
+    execute("block-export-add", {{"type", "nbd"},
+                                 {"id", node},
+                                 {"node-name", node},
+                                 {"name", node},
+                                 {"writable", writable},
+                                 {"allocation-depth", !writable}});
+}
+
 std::uint64_t BlockServer::write_difference(std::size_t disk, const std::vector<fs::path>& base, const fs::path& layer,
                                             const DifferenceOptions& options, const std::stop_token& stop)
 {
     const DiskChain& chain = disks_.at(disk);
-    const auto common = static_cast<std::size_t>(std::ranges::mismatch(chain.layers, base).in1 -
-                                                 chain.layers.begin()); // the same files at the bottom
+    const auto own = chain.raw ? chain.layers.begin() : std::ranges::mismatch(chain.layers, base).in1;
+    const auto common = own - chain.layers.begin(); // the same files at the bottom
     create_overlay(layer, chain.size, {"-o", "compression_type=zstd"});
     std::vector<std::string> nodes;
     const auto add = [&](Json node) {
         nodes.push_back(node.at("node-name"));
         execute("blockdev-add", node);
     };
-    Json below = nullptr;
-    for (std::size_t i = 0; i < base.size(); ++i) {
-        add(qcow2_node(fmt::format("base-{}", i), base[i], true, below));
-        below = nodes.back();
+    std::string before_node = common > 0 ? node_name(disk, static_cast<std::size_t>(common) - 1) : "";
+    for (auto file = base.begin() + common; file != base.end(); ++file) {
+        const Json below = before_node.empty() ? Json(nullptr) : Json(before_node);
+        before_node = fmt::format("base-{}", file - base.begin());
+        add(qcow2_node(before_node, *file, true, below));
     }
     if (base.empty()) {
-        add({{"driver", "null-co"}, {"node-name", "base-none"}, {"size", chain.size.bytes()}, {"read-zeroes", true}});
+        before_node = "base-none";
+        add({{"driver", "null-co"}, {"node-name", before_node}, {"size", chain.size.bytes()}, {"read-zeroes", true}});
     }
-    const std::string base_top = nodes.back();
     // Over the same layers as in use later, so that zeroes stay zeroes and don't become holes.
-    add(qcow2_node("layer-file", layer, false, base.empty() ? Json(nullptr) : Json(base_top)));
+    add(qcow2_node("layer-file", layer, false, base.empty() ? Json(nullptr) : Json(before_node)));
     add({{"driver", "compress"}, {"node-name", "layer"}, {"file", "layer-file"}});
     const std::string top = node_name(disk, depth_of(chain));
-    const std::vector<std::pair<std::string, bool>> exports = {{top, false}, {base_top, false}, {"layer", true}};
-    for (const auto& [node, writable] : exports) {
-        execute("block-export-add", {{"type", "nbd"},
-                                     {"id", "difference-" + node},
-                                     {"node-name", node},
-                                     {"name", "difference-" + node},
-                                     {"writable", writable},
-                                     {"allocation-depth", !writable}});
+    const std::vector<std::string> exports = {top, before_node, "layer"};
+    for (const std::string& node : exports) {
+        add_export(node, node == "layer");
     }
     std::uint64_t written = 0;
     {
-        NbdDisk from(socket_, "difference-" + top);
-        NbdDisk before(socket_, "difference-" + base_top);
-        NbdDisk to(socket_, "difference-layer");
-        written = builder::write_difference(from, static_cast<std::uint32_t>(depth_of(chain) + 1 - common), before,
-                                            static_cast<std::uint32_t>(base.size() - common), to, options, stop);
+        NbdDisk(socket_, export_name(disk)).flush(); // of what the top's writer still has in memory
+        std::vector<fs::path> files(own, chain.layers.end());
+        files.push_back(chain.top);
+        std::vector<NbdDisk::Extent> extents = allocated_in(files);
+        if (const std::vector<fs::path> others(base.begin() + common, base.end()); !others.empty()) {
+            std::ranges::copy(allocated_in(others), std::back_inserter(extents));
+        }
+        NbdDisk from(socket_, top);
+        NbdDisk before(socket_, before_node);
+        NbdDisk to(socket_, "layer");
+        written = builder::write_difference(from, before, std::move(extents), to, options, stop);
     }
-    for (const auto& [node, writable] : exports) {
-        execute("block-export-del", {{"id", "difference-" + node}, {"mode", "hard"}});
+    for (const std::string& node : exports) {
+        execute("block-export-del", {{"id", node}, {"mode", "hard"}});
     }
     std::reverse(nodes.begin(), nodes.end()); // each is below the one before
     for (const std::string& node : nodes) {
@@ -272,11 +305,11 @@ void BlockServer::remove_node(const std::string& node)
             execute("blockdev-del", {{"node-name", node}});
             return;
         } catch (const Error&) {
-            if (tries == 200) {
+            if (tries == 1000) {
                 throw;
             }
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
 }
 

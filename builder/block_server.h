@@ -61,6 +61,8 @@ public:
 private:
     Json execute(const std::string& command, const Json& arguments);
     void remove_node(const std::string& node);
+    void add_export(const std::string& node, bool writable); // of the node's name; one to read tells what is allocated
+    [[nodiscard]] std::vector<NbdDisk::Extent> allocated_in(const std::vector<std::filesystem::path>& files);
     void run_job(const std::string& command, Json arguments, const std::stop_token& stop);
 
     std::vector<DiskChain> disks_;

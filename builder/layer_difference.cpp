@@ -102,13 +102,9 @@ std::vector<NbdDisk::Extent> joined_extents(std::vector<NbdDisk::Extent> extents
     return pieces;
 }
 
-std::uint64_t write_difference(NbdDisk& disk, std::uint32_t disk_depth, NbdDisk& base, std::uint32_t base_depth,
-                               NbdDisk& layer, const DifferenceOptions& options, const std::stop_token& stop)
+std::uint64_t write_difference(NbdDisk& disk, NbdDisk& base, std::vector<NbdDisk::Extent> extents, NbdDisk& layer,
+                               const DifferenceOptions& options, const std::stop_token& stop)
 {
-    std::vector<NbdDisk::Extent> extents = disk.allocated(disk_depth);
-    if (base_depth > 0) {
-        std::ranges::copy(base.allocated(base_depth), std::back_inserter(extents));
-    }
     const std::vector<NbdDisk::Extent> pieces = joined_extents(std::move(extents), disk.size(), piece);
     std::vector<std::byte> now(piece);
     std::vector<std::byte> before(piece);

@@ -20,11 +20,11 @@ struct DifferenceOptions {
     std::function<void(double)> progress{}; // the part that is done, 0 to 1
 };
 
-// `disk_depth` and `base_depth`: how many files, from the top, of each are not in the other's chain; only what is in
-// those is read and compared, in clusters of 64 KiB. `layer` is empty and has the disk's size. Returns the number of
-// bytes that differ. Throws Error{io, no_space, interrupted}.
-std::uint64_t write_difference(NbdDisk& disk, std::uint32_t disk_depth, NbdDisk& base, std::uint32_t base_depth,
-                               NbdDisk& layer, const DifferenceOptions& options, const std::stop_token& stop);
+// `extents`: where one of the two may have what the other has not, in any order; only they are read and compared, in
+// clusters of 64 KiB. `layer` is empty and has the disk's size. Returns the number of bytes that differ. Throws
+// Error{io, no_space, interrupted}.
+std::uint64_t write_difference(NbdDisk& disk, NbdDisk& base, std::vector<NbdDisk::Extent> extents, NbdDisk& layer,
+                               const DifferenceOptions& options, const std::stop_token& stop);
 
 // Extents of both, in order, widened to clusters and joined where they touch, none longer than `longest`. Pure.
 [[nodiscard]] std::vector<NbdDisk::Extent> joined_extents(std::vector<NbdDisk::Extent> extents, std::uint64_t size,
