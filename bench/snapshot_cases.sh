@@ -76,6 +76,7 @@ case_snapshot_change() {
     in_guest sh -c "dd if=/dev/urandom of=/dev/vdb bs=1M count=$change conv=notrunc status=none && sync"
     measure "$kiln" instance snapshot bench-changed --name bench-change --version 1.0.1 --exact --json
     exact=$took exact_bytes=$(jq .new_layers_size "$work/output")
+    sleep 5 # until the guest's writes meanwhile are merged
     in_guest sh -c "dd if=/dev/urandom of=/dev/vdb bs=1M count=$change conv=notrunc status=none && sync"
     measure "$kiln" instance snapshot bench-changed --name bench-change --version 1.0.2 --exact --json
     again=$took

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <string_view>
 #include <utility>
 
 namespace kiln::launcher
@@ -22,25 +24,29 @@ constexpr seconds answer_limit{10};
 constexpr int no_fsfreeze = 64;
 constexpr int hook_failed = 65;
 
-// Dirty data is written here, as the freeze would have to wait for it.
-constexpr const char* before_freeze = R"(command -v fsfreeze >/dev/null || exit 64
+// Dirty data is written here, as the freeze would have to wait for it. Then the watchdog starts, whose pid is told: not
+// as a program of its own, and before a last sync, so that its start does not take the guest's time from the freeze.
+// Reading is possible while a file system is frozen, so that its programs can be loaded.
+constexpr const char* before_freeze = R"sh(command -v fsfreeze >/dev/null || exit 64
 for hook in /etc/kiln/snapshot.d/*; do
 [ -f "$hook" ] && [ -x "$hook" ] || continue
 "$hook" freeze || { echo "$hook exited with $?" >&2; exit 65; }
-done
-sync)";
+done >/dev/null
+sync
+(
+sleep "$1"
+while read -r device folder rest; do
+case $device in [/]*) fsfreeze -u "$(printf %b "$folder")" ;; esac
+done </proc/self/mounts
+) </dev/null >/dev/null 2>&1 &
+echo $!
+sync)sh";
 
 constexpr const char* after_thaw = R"sh([ "$1" = 0 ] || kill "$1" 2>/dev/null
 for hook in /etc/kiln/snapshot.d/*; do
 [ -f "$hook" ] && [ -x "$hook" ] && "$hook" thaw
 done
 exit 0)sh";
-
-// Reading is possible while a file system is frozen, so that its programs can be loaded.
-constexpr const char* watchdog = R"sh(sleep "$1"
-while read -r device folder rest; do
-case $device in [/]*) fsfreeze -u "$(printf %b "$folder")" 2>/dev/null ;; esac
-done </proc/self/mounts)sh";
 
 } // namespace
 
@@ -54,7 +60,6 @@ GuestFreeze::GuestFreeze(GuestAgent& agent, const std::function<bool()>& cancell
     try {
         prepare();
         if (consistency_.reason.empty()) {
-            start_watchdog();
             freeze();
         }
     } catch (...) {
@@ -76,7 +81,8 @@ void GuestFreeze::prepare()
     ExecResult result;
     hooks_ran_ = true;
     try {
-        result = agent_.exec({"/bin/sh", "-c", before_freeze}, {}, hook_limit, cancelled_);
+        result = agent_.exec({"/bin/sh", "-c", before_freeze, "kiln-freeze", std::to_string(freeze_watchdog.count())},
+                             {}, hook_limit, cancelled_);
     } catch (const Error& error) {
         if (error.kind() == ErrorKind::interrupted) {
             throw;
@@ -93,16 +99,14 @@ void GuestFreeze::prepare()
         consistency_.reason = result.status == no_fsfreeze ? "the guest has no program fsfreeze, so that nothing would "
                                                              "thaw it if its agent died"
                                                            : "the guest could not write its dirty data";
+        return;
     }
-}
-
-void GuestFreeze::start_watchdog()
-{
-    const Json answer = agent_.execute(
-        "guest-exec",
-        {{"path", "/bin/sh"}, {"arg", {"-c", watchdog, "kiln-thaw", std::to_string(freeze_watchdog.count())}}},
-        answer_limit);
-    watchdog_ = integer_member(answer, "pid", "the guest agent's answer");
+    const std::string_view pid = result.output;
+    std::from_chars(pid.data(), pid.data() + pid.size(), watchdog_);
+    if (watchdog_ <= 1) {
+        watchdog_ = 0;
+        consistency_.reason = "the guest did not tell its watchdog, so that nothing would thaw it if its agent died";
+    }
 }
 
 void GuestFreeze::freeze()

@@ -42,7 +42,6 @@ public:
 
 private:
     void prepare();
-    void start_watchdog();
     void freeze();
     void run_thaw_hooks() noexcept;
 

@@ -12,6 +12,7 @@
 #include "launcher/storage/volume_chain.h"
 #include "launcher/storage/volume_plug.h"
 #include "launcher/storage/volume_store.h"
+#include "signing/base64.h"
 #include "tests/support/fake_server.h"
 #include "tests/unit/launcher/fixtures.h"
 
@@ -153,9 +154,10 @@ protected:
     [[nodiscard]] InstanceDisk disk() const { return load_record(files_).disks.at(0); }
 
     // Notes the commands that come; answers each well, or `refused` with an error.
-    FakeServer::Answer agent(const std::string& refused = {}, int exit_status = 0, int thawed = 1)
+    FakeServer::Answer agent(const std::string& refused = {}, int exit_status = 0, int thawed = 1,
+                             const std::string& watchdog = "273\n")
     {
-        return [this, refused, exit_status, thawed](std::string line) -> std::string {
+        return [this, refused, exit_status, thawed, told = signing::base64(watchdog)](std::string line) -> std::string {
             line.erase(0, line.rfind('\xff') + 1);
             const Json request = Json::parse(line);
             const std::string command = request.at("execute");
@@ -163,12 +165,13 @@ protected:
                 return "\xff" + Json{{"return", request.at("arguments").at("id")}}.dump() + "\n";
             }
             const std::lock_guard lock(mutex_);
-            commands_.push_back(command == "guest-exec" && line.find("sleep") != line.npos ? "watchdog" : command);
+            commands_.push_back(command);
             if (command == refused) {
                 return "{\"error\":{\"desc\":\"not today\"}}\n";
             }
-            const Json answer = command == "guest-exec"            ? Json{{"pid", 7}}
-                                : command == "guest-exec-status"   ? Json{{"exited", true}, {"exitcode", exit_status}}
+            const Json answer = command == "guest-exec" ? Json{{"pid", 7}}
+                                : command == "guest-exec-status"
+                                    ? Json{{"exited", true}, {"exitcode", exit_status}, {"out-data", told}}
                                 : command == "guest-fsfreeze-thaw" ? Json(thawed)
                                                                    : Json(1);
             return Json{{"return", answer}}.dump() + "\n";
@@ -178,9 +181,8 @@ protected:
     {
         const std::lock_guard lock(mutex_);
         Commands found;
-        std::ranges::copy_if(commands_, std::back_inserter(found), [](const std::string& command) {
-            return command.starts_with("guest-fsfreeze") || command == "watchdog";
-        });
+        std::ranges::copy_if(commands_, std::back_inserter(found),
+                             [](const std::string& command) { return command.starts_with("guest-fsfreeze"); });
         return found;
     }
     PointInTime take(const FakeServer::Answer& answers, bool freeze = true)
@@ -216,7 +218,7 @@ TEST_F(PointInTimeTest, WhatIsBelowTheNewTopIsExactlyTheDisk)
     const PointInTime taken = take(agent());
     EXPECT_EQ(taken.consistency.kind, "filesystem");
     EXPECT_EQ(taken.consistency.reason, "");
-    EXPECT_EQ(freezes_and_thaws(), (Commands{"watchdog", "guest-fsfreeze-freeze", "guest-fsfreeze-thaw"}));
+    EXPECT_EQ(freezes_and_thaws(), (Commands{"guest-fsfreeze-freeze", "guest-fsfreeze-thaw"}));
     EXPECT_EQ(top(), "disk0-2");
     EXPECT_EQ(overlays_of(disk()).size(), 3U);
     EXPECT_EQ(disk().lower, taken.disks.at(0).overlays);
@@ -247,6 +249,9 @@ TEST_F(PointInTimeTest, WithoutAWatchdogNothingIsFrozen)
     const PointInTime taken = take(agent({}, 64));
     EXPECT_EQ(taken.consistency.kind, "crash");
     EXPECT_THAT(taken.consistency.reason, testing::HasSubstr("no program fsfreeze"));
+    for (const std::string told : {"", "none", "0", "-1", "99999999999999999999"}) {
+        EXPECT_THAT(take(agent({}, 0, 1, told)).consistency.reason, testing::HasSubstr("did not tell its watchdog"));
+    }
     EXPECT_TRUE(freezes_and_thaws().empty());
 }
 
@@ -274,7 +279,7 @@ TEST_F(PointInTimeTest, ATransactionThatFailsThawsTheGuestAndLeavesAllAsItWas)
         return answers(line);
     };
     EXPECT_THROW(static_cast<void>(take(sabotage)), Error);
-    EXPECT_EQ(freezes_and_thaws(), (Commands{"watchdog", "guest-fsfreeze-freeze", "guest-fsfreeze-thaw"}));
+    EXPECT_EQ(freezes_and_thaws(), (Commands{"guest-fsfreeze-freeze", "guest-fsfreeze-thaw"}));
     expect_as_before();
 }
 
