@@ -49,7 +49,7 @@ std::optional<WarmLaunch> choose_template(const Paths& paths, const Instance& in
         return cold_because("it has volumes, and no template has");
     }
     if (instance.network != template_network) { // whose addresses a booted guest has asked for
-        return cold_because(fmt::format("it is in the network \"{}\", and templates are for \"{}\"", instance.network,
+        return cold_because(fmt::format(R"(it is in the network "{}", and templates are for "{}")", instance.network,
                                         template_network));
     }
     const TemplateShape wanted = shape_of(instance, find_qemu_identity());
