@@ -108,9 +108,9 @@ std::string script_of(const DriftRecipe& drift)
 
 } // namespace
 
-std::string draft_recipe(const DriftRecipe& whole)
+std::string draft_recipe(const DriftRecipe& all)
 {
-    const DriftRecipe drift = sayable(whole);
+    const DriftRecipe drift = sayable(all);
     std::string text =
         "# Drafted from what an instance became. Read it before you build it: what belongs to one machine, or\n"
         "# is a secret, is not for an image.\n";

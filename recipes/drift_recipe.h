@@ -40,6 +40,6 @@ struct DriftRecipe {
 };
 
 // A whole recipe, as TOML.
-[[nodiscard]] std::string draft_recipe(const DriftRecipe& drift);
+[[nodiscard]] std::string draft_recipe(const DriftRecipe& all);
 
 } // namespace kiln::recipes

@@ -60,7 +60,7 @@ Json parse_answer(std::string_view line, std::string_view wanted)
                                     printable(string_member(json, "reason", answer_what).substr(0, 500), false)));
         }
         if (answer != wanted) {
-            throw Error(ErrorKind::launch, fmt::format("kiln-clone-agent answered \"{}\" where \"{}\" is due",
+            throw Error(ErrorKind::launch, fmt::format(R"(kiln-clone-agent answered "{}" where "{}" is due)",
                                                        printable(answer.substr(0, 40), false), wanted));
         }
         return json;

@@ -35,7 +35,7 @@ std::string encode(const CloneMessage& message)
 {
     std::string body;
     for (const auto& [name, value] : message) {
-        body += name + " " + std::to_string(value.size()) + "\n" + value + "\n";
+        body.append(name).append(" ").append(std::to_string(value.size())).append("\n").append(value).append("\n");
     }
     return std::string(magic) + " " + std::to_string(body.size()) + "\n" + body;
 }
