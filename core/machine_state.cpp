@@ -48,6 +48,13 @@ bool is_one_of(std::string_view status, std::initializer_list<std::string_view> 
     return std::ranges::find(wanted, status) != wanted.end();
 }
 
+std::string member_or(const Json& answer, const char* name, const std::string& otherwise)
+{
+    return answer.is_object() && answer.contains(name) && answer.at(name).is_string()
+               ? answer.at(name).get<std::string>()
+               : otherwise;
+}
+
 // Returns when `command`, which answers with a "status", gives one of `done`.
 void wait_for_status(QmpClient& qmp, const std::string& command, std::initializer_list<std::string_view> done,
                      std::initializer_list<std::string_view> failed, std::chrono::milliseconds limit)
@@ -55,12 +62,12 @@ void wait_for_status(QmpClient& qmp, const std::string& command, std::initialize
     const Deadline deadline = in(limit);
     for (;;) {
         const Json answer = qmp.execute(command);
-        const std::string status = answer.is_object() ? answer.value("status", "none") : "none";
+        const std::string status = member_or(answer, "status", "none");
         if (is_one_of(status, done)) {
             return;
         }
         if (is_one_of(status, failed) || std::chrono::steady_clock::now() > deadline) {
-            const std::string why = answer.value("error-desc", status);
+            const std::string why = member_or(answer, "error-desc", status);
             throw Error(ErrorKind::launch,
                         fmt::format("QEMU did not bring the machine's state over: {}", printable(why, false)));
         }
