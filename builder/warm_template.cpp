@@ -7,6 +7,7 @@
 #include "core/digest.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "core/host_cpu.h"
 #include "core/interrupt.h"
 #include "core/process.h"
 
@@ -15,7 +16,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
-#include <fstream>
 #include <sys/stat.h>
 #include <thread>
 
@@ -30,7 +30,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int template_format = 1; // raise it when the machine or the folder's files change
 constexpr std::size_t kept_templates = 2;
 constexpr ByteSize template_space = gibibytes(1);
-constexpr std::chrono::seconds boot_limit{300};
+constexpr std::chrono::seconds boot_limit{300}; // fifty times what it takes without KVM
 constexpr std::chrono::seconds save_limit{60};
 constexpr std::chrono::hours failure_counts{1};
 constexpr const char* record_name = "template.json";
@@ -46,19 +46,6 @@ std::string identity_of(const fs::path& path)
         throw system_error(errno, fmt::format("looking at {}", path.native()));
     }
     return fmt::format("{} {} {}.{:09}", path.native(), status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
-}
-
-// The host's CPU, of which the guest sees some even when it is emulated.
-std::string host_cpu()
-{
-    std::ifstream cpuinfo("/proc/cpuinfo");
-    std::string description;
-    for (std::string line; std::getline(cpuinfo, line) && !line.empty();) {
-        if (line.starts_with("model name") || line.starts_with("flags")) {
-            description += line;
-        }
-    }
-    return digest_of(description).to_string();
 }
 
 // The folder that supermin makes the appliance of.

@@ -3,6 +3,7 @@
 
 #include "core/digest.h"
 #include "core/error.h"
+#include "core/host_cpu.h"
 #include "core/process.h"
 #include "core/text.h"
 #include "launcher/qemu_command.h"
@@ -11,7 +12,6 @@
 #include <fmt/format.h>
 
 #include <cerrno>
-#include <fstream>
 #include <sys/stat.h>
 
 namespace kiln::launcher
@@ -23,19 +23,6 @@ constexpr int shape_format = 1; // raise it when what a template consists of cha
 constexpr const char* program = "qemu-system-x86_64";
 constexpr std::string_view shape_what = "the shape of a template";
 constexpr std::string_view nobody = "i-00000000000000000";
-
-// Of a guest with KVM, whose CPU is the host's.
-std::string host_cpu()
-{
-    std::ifstream cpuinfo("/proc/cpuinfo");
-    std::string description;
-    for (std::string line; std::getline(cpuinfo, line) && !line.empty();) {
-        if (line.starts_with("model name") || line.starts_with("flags")) {
-            description += line;
-        }
-    }
-    return digest_of(description).to_string();
-}
 
 // As if it were nobody's, without disks' files: what is left is the machine.
 std::string devices_of(Instance instance)
