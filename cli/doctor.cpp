@@ -73,7 +73,10 @@ Finding look_at_accelerator(const Context& context)
 {
     try {
         const AcceleratorVerdict verdict = find_accelerator(context.paths, context.stop, true);
-        const std::string detail = fmt::format("{}: {}", name_of(verdict.accelerator), verdict.reason);
+        std::string detail = fmt::format("{}: {}", name_of(verdict.accelerator), verdict.reason);
+        if (!verdict.overridden) {
+            detail += fmt::format("; a kernel boots in {:.1f} s", static_cast<double>(verdict.boot.count()) / 1000);
+        }
         return verdict.accelerator == Accelerator::kvm
                    ? Finding{Verdict::ok, "accelerator", detail}
                    : Finding{Verdict::warning, "accelerator", detail,

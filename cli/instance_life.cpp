@@ -24,7 +24,7 @@ using launcher::InstanceState;
 
 struct LifeOptions {
     std::vector<std::string> references;
-    unsigned patience = 0; // seconds; 0: as the accelerator has it
+    unsigned patience = 0; // seconds; 0: shutdown_patience()
     bool skip_os_shutdown = false;
     bool os_shutdown = false;
     bool no_wait = false;
@@ -36,6 +36,11 @@ struct LifeOptions {
                 .patience = patience == 0 ? std::nullopt : std::optional(std::chrono::seconds(patience))};
     }
 };
+
+std::chrono::seconds patience_for(const Context& context, const Instance& instance, const LifeOptions& options)
+{
+    return options.asking().patience.value_or(launcher::shutdown_patience(context.paths, instance.accelerator));
+}
 
 std::vector<Instance> resolve_all(const Context& context, const std::vector<std::string>& references)
 {
@@ -113,7 +118,7 @@ void stop(Context& context, const LifeOptions& options)
             continue;
         }
         outcomes.run(instance, alone, [&] {
-            const auto patience = options.asking().patience.value_or(launcher::shutdown_patience(instance.accelerator));
+            const auto patience = patience_for(context, instance, options);
             outcomes.add(instance, options.no_wait
                                        ? launcher::resolve_instance(context.paths, instance.id)
                                        : launcher::wait_for_state(context.paths, instance.id, InstanceState::stopped,
@@ -162,9 +167,7 @@ void terminate(Context& context, const LifeOptions& options)
         outcomes.run(instance, instances.size() == 1, [&] {
             if (instance.state != InstanceState::terminated) {
                 const auto patience =
-                    options.os_shutdown
-                        ? options.asking().patience.value_or(launcher::shutdown_patience(instance.accelerator))
-                        : std::chrono::seconds(0);
+                    options.os_shutdown ? patience_for(context, instance, options) : std::chrono::seconds(0);
                 launcher::terminate(context.paths, instance, patience, context.stop);
             }
             Instance now = instance;
@@ -183,7 +186,7 @@ void wait_for(Context& context, const std::vector<std::string>& references, cons
     std::string text;
     for (const Instance& instance : instances) {
         const auto limit = timeout == 0
-                               ? ready_timeout(instance)
+                               ? ready_timeout(context, instance)
                                : std::max(std::chrono::seconds(0), std::chrono::duration_cast<std::chrono::seconds>(
                                                                        deadline - std::chrono::steady_clock::now()));
         if (what == "ready") {
@@ -279,7 +282,8 @@ void add_instance_life(CLI::App& instance, Context& context)
         ->check(CLI::IsMember({"ready", "running", "stopped", "terminated"}))
         ->capture_default_str()
         ->type_name("STATE");
-    wait_command->add_option("--timeout", *timeout, "Give up then (default: 120 with KVM, else 600)")
+    wait_command
+        ->add_option("--timeout", *timeout, "Give up then (default: 120 with KVM, else 600; more on a slow host)")
         ->check(CLI::Range(1, 86400))
         ->type_name("SECONDS");
     on_run(*wait_command, context,

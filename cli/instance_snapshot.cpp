@@ -232,7 +232,7 @@ launcher::FrozenDisks freeze_stopped(const Context& context, const launcher::Ins
         launcher::begin_stop(context.paths, instance.id, {}, context.stop);
         static_cast<void>(launcher::wait_for_state(
             context.paths, instance.id, launcher::InstanceState::stopped,
-            launcher::shutdown_patience(instance.accelerator) + std::chrono::seconds(60), context.stop));
+            launcher::shutdown_patience(context.paths, instance.accelerator) + std::chrono::seconds(60), context.stop));
     }
     launcher::FrozenDisks frozen = launcher::freeze_disks(context.paths, instance, false, context.stop);
     if (was_running) {

@@ -152,9 +152,10 @@ void add_allow_unsigned(CLI::App& command, bool& allow)
                      "DANGEROUS: launch it even if no trusted key signed it; noted on the instance for good");
 }
 
-std::chrono::seconds ready_timeout(const launcher::Instance& instance)
+std::chrono::seconds ready_timeout(const Context& context, const launcher::Instance& instance)
 {
-    return instance.accelerator == Accelerator::kvm ? std::chrono::seconds(120) : std::chrono::seconds(600);
+    return host_patience(context.paths, instance.accelerator,
+                         std::chrono::seconds(instance.accelerator == Accelerator::kvm ? 120 : 600));
 }
 
 } // namespace kiln::cli

@@ -49,6 +49,6 @@ void add_allow_unsigned(CLI::App& command, bool& allow);
                                                 bool allow_unsigned);
 
 // How long a guest may take until it is ready: TCG is some ten times slower than KVM.
-[[nodiscard]] std::chrono::seconds ready_timeout(const launcher::Instance& instance);
+[[nodiscard]] std::chrono::seconds ready_timeout(const Context& context, const launcher::Instance& instance);
 
 } // namespace kiln::cli

@@ -129,7 +129,7 @@ void run_image(Context& context, const RunOptions& options)
         progress.stage(launched.size() == 1 ? "wait until the guest is ready" : "wait until the guests are ready");
         for (const launcher::Instance& instance : launched) {
             const std::string word =
-                launcher::wait_until_ready(context.paths, instance, ready_timeout(instance), context.stop);
+                launcher::wait_until_ready(context.paths, instance, ready_timeout(context, instance), context.stop);
             progress.note(fmt::format("the guest of {} says: {}", instance.id, word));
         }
     }

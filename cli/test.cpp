@@ -96,7 +96,7 @@ launcher::TestResult boot(const Context& context, const launcher::Instance& inst
     const auto started = std::chrono::steady_clock::now();
     try {
         launcher::wait_until_ready(context.paths, instance,
-                                   timeout != 0 ? std::chrono::seconds(timeout) : ready_timeout(instance),
+                                   timeout != 0 ? std::chrono::seconds(timeout) : ready_timeout(context, instance),
                                    context.stop);
         result.passed = true;
     } catch (const Error& error) {

@@ -5,15 +5,16 @@
 
 #include "core/error.h"
 #include "core/files.h"
+#include "core/host_cpu.h"
 #include "core/json.h"
 #include "core/process.h"
 #include "core/text.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -23,20 +24,13 @@ namespace fs = std::filesystem;
 namespace
 {
 
-constexpr std::chrono::seconds probe_limit{20};
+using std::chrono::milliseconds;
+
+constexpr std::chrono::seconds kvm_limit{20};
+constexpr std::chrono::seconds tcg_limit{120};
+constexpr const char* cache_name = "accelerator.json";
 constexpr std::string_view qemu = "qemu-system-x86_64";
 constexpr std::string_view last_words = "Kernel panic - not syncing: VFS";
-
-std::string first_cpu_model()
-{
-    std::ifstream cpuinfo("/proc/cpuinfo");
-    for (std::string line; std::getline(cpuinfo, line);) {
-        if (line.starts_with("model name")) {
-            return line;
-        }
-    }
-    return "unknown";
-}
 
 // All that the verdict depends on. A reboot, a new kernel, QEMU or CPU makes the cached one void.
 std::string cache_key(const fs::path& kernel, const std::stop_token& stop)
@@ -45,17 +39,17 @@ std::string cache_key(const fs::path& kernel, const std::stop_token& stop)
     ::uname(&host);
     const std::string version = run_or_throw({.argv = {std::string(qemu), "--version"}}, "asking QEMU's version", stop);
     return fmt::format("{}{} {}\n{}{}\n{}", read_file("/proc/sys/kernel/random/boot_id"), host.release, host.version,
-                       version, first_cpu_model(), kernel.native());
+                       version, host_cpu(), kernel.native());
 }
 
-AcceleratorVerdict probe_kvm(const fs::path& kernel, const std::stop_token& stop)
+struct Boot {
+    bool reached = false; // the panic
+    milliseconds took{0};
+    std::string end{}; // how QEMU ended, and its last words
+};
+
+Boot boot_kernel(const fs::path& kernel, Accelerator accelerator, const std::stop_token& stop)
 {
-    if (::access("/dev/kvm", R_OK | W_OK) != 0) {
-        const bool exists = fs::exists("/dev/kvm");
-        return {.accelerator = Accelerator::tcg,
-                .reason = exists ? "/dev/kvm is there, but this user may not open it (join the group kvm)"
-                                 : "this host has no /dev/kvm"};
-    }
     const auto started = std::chrono::steady_clock::now();
     const ProcessResult result = run({.argv = {std::string(qemu),
                                                "-nodefaults",
@@ -66,7 +60,7 @@ AcceleratorVerdict probe_kvm(const fs::path& kernel, const std::stop_token& stop
                                                "-machine",
                                                "q35",
                                                "-accel",
-                                               "kvm",
+                                               std::string(name_of(accelerator)),
                                                "-cpu",
                                                "max",
                                                "-m",
@@ -77,35 +71,49 @@ AcceleratorVerdict probe_kvm(const fs::path& kernel, const std::stop_token& stop
                                                kernel.native(),
                                                "-append",
                                                "console=ttyS0 panic=-1"},
-                                      .timeout = probe_limit,
+                                      .timeout = accelerator == Accelerator::kvm ? kvm_limit : tcg_limit,
                                       .output_limit = std::size_t{1} << 20U},
                                      stop);
-    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started);
-    if (result.output.find(last_words) != std::string::npos) {
-        return {.accelerator = Accelerator::kvm, .reason = "a kernel booted under KVM", .took = took};
-    }
     const std::string words = result.errors.empty()
                                   ? tail_in_one_line(result.output, 1)
                                   : printable(result.errors.substr(0, result.errors.find('\n')), false);
-    return {.accelerator = Accelerator::tcg,
-            .reason = fmt::format("/dev/kvm opens, but a kernel does not boot under it: QEMU {}{}{}", result.describe(),
-                                  words.empty() ? "" : ": ", words),
-            .took = took};
+    return {.reached = result.output.find(last_words) != std::string::npos,
+            .took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - started),
+            .end = fmt::format("{}{}{}", result.describe(), words.empty() ? "" : ": ", words)};
 }
 
-std::optional<AcceleratorVerdict> load_cached(const fs::path& file, const std::string& key)
+AcceleratorVerdict probe(const fs::path& kernel, const std::stop_token& stop)
+{
+    AcceleratorVerdict verdict;
+    if (::access("/dev/kvm", R_OK | W_OK) == 0) {
+        const Boot boot = boot_kernel(kernel, Accelerator::kvm, stop);
+        if (boot.reached) {
+            return {.accelerator = Accelerator::kvm, .reason = "a kernel booted under KVM", .boot = boot.took};
+        }
+        verdict.reason = fmt::format("/dev/kvm opens, but a kernel does not boot under it: QEMU {}", boot.end);
+    } else {
+        verdict.reason = fs::exists("/dev/kvm")
+                             ? "/dev/kvm is there, but this user may not open it (join the group kvm)"
+                             : "this host has no /dev/kvm";
+    }
+    verdict.boot = boot_kernel(kernel, Accelerator::tcg, stop).took;
+    return verdict;
+}
+
+// Any key's without one.
+std::optional<AcceleratorVerdict> load_cached(const fs::path& file, const std::optional<std::string>& key)
 {
     try {
         const Json cached = parse_json(read_file(file), file.native());
         const auto accelerator = parse_accelerator(string_member(cached, "accelerator", file.native()));
-        if (!accelerator || string_member(cached, "key", file.native()) != key) {
+        if (!accelerator || (key && string_member(cached, "key", file.native()) != *key)) {
             return std::nullopt;
         }
         return AcceleratorVerdict{
             .accelerator = *accelerator,
             .reason = string_member(cached, "reason", file.native()),
             .cached = true,
-            .took = std::chrono::milliseconds(integer_member(cached, "took_ms", file.native())),
+            .boot = milliseconds(integer_member(cached, "boot_ms", file.native())),
         };
     } catch (const Error&) {
         return std::nullopt; // a cache that can't be read is a cache that isn't there
@@ -118,7 +126,7 @@ void store(const fs::path& file, const std::string& key, const AcceleratorVerdic
     write_file_durably(file, Json{{"key", key},
                                   {"accelerator", name_of(verdict.accelerator)},
                                   {"reason", verdict.reason},
-                                  {"took_ms", verdict.took.count()}}
+                                  {"boot_ms", verdict.boot.count()}}
                                  .dump());
 }
 
@@ -155,6 +163,19 @@ std::optional<fs::path> find_kernel()
     return best;
 }
 
+std::chrono::seconds host_patience(const Paths& paths, Accelerator accelerator, std::chrono::seconds usual)
+{
+    constexpr milliseconds usual_kvm{1000};
+    constexpr milliseconds usual_tcg{1600};
+    const auto cached = load_cached(paths.cache / cache_name, std::nullopt);
+    if (!cached || cached->accelerator != accelerator) {
+        return usual;
+    }
+    const milliseconds usual_boot = accelerator == Accelerator::kvm ? usual_kvm : usual_tcg;
+    const milliseconds boot = std::clamp(cached->boot, usual_boot, 10 * usual_boot);
+    return std::chrono::ceil<std::chrono::seconds>(usual * boot.count() / static_cast<double>(usual_boot.count()));
+}
+
 AcceleratorVerdict find_accelerator(const Paths& paths, const std::stop_token& stop, bool probe_anew)
 {
     require_program(qemu, "qemu-system-x86");
@@ -173,13 +194,13 @@ AcceleratorVerdict find_accelerator(const Paths& paths, const std::stop_token& s
                     "install one: apt-get install linux-image-cloud-amd64 (or make /boot/vmlinuz-* readable)");
     }
     const std::string key = cache_key(*kernel, stop);
-    const fs::path file = paths.cache / "accelerator.json";
+    const fs::path file = paths.cache / cache_name;
     if (!probe_anew) {
         if (const auto cached = load_cached(file, key)) {
             return *cached;
         }
     }
-    AcceleratorVerdict verdict = probe_kvm(*kernel, stop);
+    AcceleratorVerdict verdict = probe(*kernel, stop);
     store(file, key, verdict);
     return verdict;
 }

@@ -100,7 +100,7 @@ void Supervisor::start()
             add_ssh_forward();
             record_start();
         } else if (instance_.state == InstanceState::stopping) { // the one before was to see it through
-            begin_shutdown(shutdown_patience(instance_.accelerator));
+            begin_shutdown(shutdown_patience(home_, instance_.accelerator));
         }
         reconcile_overlays(home_, paths_, *qmp_);
         in_background([this] { merge_disks(); });

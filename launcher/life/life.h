@@ -24,7 +24,7 @@ struct Asking {
 };
 
 // How long a guest has to shut down: 60 s with KVM, 240 s without, where it is slower by that much.
-[[nodiscard]] std::chrono::seconds shutdown_patience(Accelerator accelerator);
+[[nodiscard]] std::chrono::seconds shutdown_patience(const Paths& paths, Accelerator accelerator);
 
 // Returns when the shutdown is under way: the supervisor sees it through, also when the caller dies. Nothing happens to
 // an instance that is stopped; one that is stopping has no more patience when `operating_system` is false. Throws

@@ -28,16 +28,17 @@ void require_not_ending(const Instance& instance)
     }
 }
 
-seconds patience_of(const Instance& instance, const Asking& asking)
+seconds patience_of(const Paths& paths, const Instance& instance, const Asking& asking)
 {
-    return asking.operating_system ? asking.patience.value_or(shutdown_patience(instance.accelerator)) : seconds(0);
+    return asking.operating_system ? asking.patience.value_or(shutdown_patience(paths, instance.accelerator))
+                                   : seconds(0);
 }
 
 } // namespace
 
-seconds shutdown_patience(Accelerator accelerator)
+seconds shutdown_patience(const Paths& paths, Accelerator accelerator)
 {
-    return accelerator == Accelerator::kvm ? seconds(60) : seconds(240);
+    return host_patience(paths, accelerator, accelerator == Accelerator::kvm ? seconds(60) : seconds(240));
 }
 
 void begin_stop(const Paths& paths, const std::string& id, const Asking& asking, const std::stop_token& stop)
@@ -51,7 +52,7 @@ void begin_stop(const Paths& paths, const std::string& id, const Asking& asking,
     }
     try {
         static_cast<void>(ask_supervisor(
-            paths, id, {{"request", "shut-down"}, {"patience_seconds", patience_of(now, asking).count()}}, answer_limit,
+            paths, id, {{"request", "shut-down"}, {"patience_seconds", patience_of(paths, now, asking).count()}}, answer_limit,
             stop));
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::launch || find_qemu(files, id)) {
@@ -99,7 +100,7 @@ bool reboot(const Paths& paths, const Instance& instance, const Asking& asking, 
             throw Error(ErrorKind::conflict, fmt::format("{} is {}", now.id, name_of(now.state)),
                         "only a running instance reboots");
         }
-        patience = patience_of(now, asking);
+        patience = patience_of(paths, now, asking);
     }
     const Json answer =
         ask_supervisor(paths, instance.id, {{"request", "reboot"}, {"patience_seconds", patience.count()}},
