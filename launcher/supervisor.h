@@ -79,13 +79,19 @@ private:
     [[nodiscard]] bool is_abandoned_template() const;
 
     // supervisor_requests.cpp
+    struct Held { // by a client, until it goes
+        std::optional<std::uint16_t> forward;
+        bool disks = false; // the overlays of a snapshot
+    };
     void answer_one(FileDescriptor fd);
-    [[nodiscard]] Json carry_out(const Json& request, const JsonSocket& client);
+    void answer_request(JsonSocket& client, Held& held);
+    [[nodiscard]] Json carry_out(const std::string& name, const Json& request, const std::function<bool()>& cancelled);
     [[nodiscard]] Json shut_down(std::chrono::seconds patience);
     [[nodiscard]] Json exec(const Json& request, const std::function<bool()>& cancelled);
     // To change the disks' overlays, or which disks there are. Throws Error{conflict} after `patience`.
     [[nodiscard]] std::unique_lock<std::timed_mutex> hold_disks(std::chrono::seconds patience);
-    [[nodiscard]] Json freeze_disks(const Json& request, const std::function<bool()>& cancelled);
+    void freeze_disks(const Json& request, const std::function<bool()>& cancelled,
+                      const std::function<void(const Json&)>& answer);
     void merge_disks() noexcept;
     [[nodiscard]] Json guest_file(const Json& request);
     [[nodiscard]] Json screenshot();

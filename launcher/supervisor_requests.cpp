@@ -31,6 +31,7 @@ using std::chrono::seconds;
 constexpr std::string_view what = "the request";
 constexpr std::uint16_t ssh_port = 22;
 constexpr off_t largest_png = off_t{64} << 20U;
+constexpr seconds send_limit{60};
 constexpr seconds freeze_patience{120};
 constexpr ByteSize merge_speed = mebibytes(128); // of bytes a second; the guest has the rest of the disk's
 
@@ -48,43 +49,72 @@ seconds patience_of(const Json& request)
     return seconds(integer_member(request, "patience_seconds", what));
 }
 
+Json to_json(const Consistency& consistency)
+{
+    return {{"consistency", consistency.kind},
+            {"reason", consistency.reason},
+            {"frozen_us", consistency.frozen_for.count()}};
+}
+
+Json to_json(const std::vector<FrozenOverlays>& disks)
+{
+    Json json = Json::array();
+    for (const FrozenOverlays& disk : disks) {
+        Json files = Json::array();
+        for (const std::filesystem::path& file : disk.overlays) {
+            files.push_back(file.native());
+        }
+        json.push_back({{"device", disk.device}, {"size", disk.size.bytes()}, {"overlays", std::move(files)}});
+    }
+    return json;
+}
+
 } // namespace
 
 void Supervisor::answer_one(FileDescriptor fd)
 {
     JsonSocket client(std::move(fd), "the client");
-    Json answer;
-    std::optional<std::uint16_t> forward; // lasts until the client goes
-    bool frozen = false;                  // the same
+    Held held;
     try {
-        const Json request = client.receive(in(seconds(10)));
-        if (string_member(request, "request", "the request") == "forward") {
-            const std::uint16_t guest_port = port_of(request, "port");
-            require_forwardable(home_, instance_, guest_port);
-            forward = network_.add_forward(guest_port);
-            answer = result_answer({{"port", *forward}});
-        } else {
-            answer = result_answer(carry_out(request, client));
-            frozen = string_member(request, "request", what) == "freeze-disks";
-        }
-    } catch (const std::exception& error) {
-        answer = error_answer(error);
-    }
-    try {
-        client.send(answer, in(seconds(60)));
-        while ((forward || frozen) && !client.closed() && !qemu_->ended()) {
+        answer_request(client, held);
+        while ((held.forward || held.disks) && !client.closed() && !qemu_->ended()) {
             std::this_thread::sleep_for(milliseconds(50));
         }
     } catch (const Error&) { // the client has gone
     }
     try {
-        if (forward) {
-            network_.remove_forward(*forward);
+        if (held.forward) {
+            network_.remove_forward(*held.forward);
         }
     } catch (const Error&) { // QEMU has gone
     }
-    if (frozen) {
+    if (held.disks) {
         merge_disks();
+    }
+}
+
+void Supervisor::answer_request(JsonSocket& client, Held& held)
+{
+    const auto cancelled = [&client, this] { return client.closed() || qemu_->ended(); };
+    const auto answer = [&client](const Json& result) { client.send(result_answer(result), in(send_limit)); };
+    try {
+        const Json request = client.receive(in(seconds(10)));
+        const std::string name = string_member(request, "request", what);
+        if (name == "forward") {
+            const std::uint16_t guest_port = port_of(request, "port");
+            require_forwardable(home_, instance_, guest_port);
+            held.forward = network_.add_forward(guest_port);
+            answer({{"port", *held.forward}});
+        } else if (name == "freeze-disks") {
+            freeze_disks(request, cancelled, [&](const Json& frozen) {
+                held.disks = true;
+                answer(frozen);
+            });
+        } else {
+            answer(carry_out(name, request, cancelled));
+        }
+    } catch (const std::exception& error) {
+        client.send(error_answer(error), in(send_limit));
     }
 }
 
@@ -102,10 +132,8 @@ Json Supervisor::shut_down(seconds patience)
     return Json::object();
 }
 
-Json Supervisor::carry_out(const Json& request, const JsonSocket& client)
+Json Supervisor::carry_out(const std::string& name, const Json& request, const std::function<bool()>& cancelled)
 {
-    const std::string name = string_member(request, "request", what);
-    const auto cancelled = [&client, this] { return client.closed() || qemu_->ended(); };
     if (name == "ping") {
         return {{"instance_id", instance_.id}};
     }
@@ -143,9 +171,6 @@ Json Supervisor::carry_out(const Json& request, const JsonSocket& client)
     }
     if (name == "volume") {
         return change_volume(request, cancelled);
-    }
-    if (name == "freeze-disks") {
-        return freeze_disks(request, cancelled);
     }
     if (name == "merge-disks") {
         merge_disks();
@@ -250,7 +275,8 @@ std::unique_lock<std::timed_mutex> Supervisor::hold_disks(seconds patience)
 }
 
 // Only the disks that the client has a reader's lock of: none of its own, and volumes that it names.
-Json Supervisor::freeze_disks(const Json& request, const std::function<bool()>& cancelled)
+void Supervisor::freeze_disks(const Json& request, const std::function<bool()>& cancelled,
+                              const std::function<void(const Json&)>& answer)
 {
     const bool freeze = bool_member(request, "freeze", what);
     const auto ids = member(request, "volumes", what).get<std::vector<std::string>>();
@@ -259,22 +285,13 @@ Json Supervisor::freeze_disks(const Json& request, const std::function<bool()>& 
     std::erase_if(disks, [&](const OwnDisk& own) {
         return !own.disk.volume_id.empty() && std::ranges::find(ids, own.disk.volume_id) == ids.end();
     });
-    const PointInTime taken = take_point_in_time(home_, paths_, std::move(disks), *qmp_, agent_, freeze, cancelled);
-    Json frozen = Json::array();
-    for (const FrozenOverlays& disk : taken.disks) {
-        Json files = Json::array();
-        for (const std::filesystem::path& file : disk.overlays) {
-            files.push_back(file.native());
-        }
-        frozen.push_back({{"device", disk.device}, {"size", disk.size.bytes()}, {"overlays", std::move(files)}});
-    }
-    const Json detail = {{"consistency", taken.consistency.kind},
-                         {"reason", taken.consistency.reason},
-                         {"frozen_us", taken.consistency.frozen_for.count()}};
-    append_event(paths_, "disks-frozen", detail);
-    Json answer = detail;
-    answer["disks"] = std::move(frozen);
-    return answer;
+    take_point_in_time(home_, paths_, std::move(disks), *qmp_, agent_, freeze, cancelled,
+                       [&](const PointInTime& taken) {
+                           Json frozen = to_json(taken.consistency);
+                           append_event(paths_, "disks-frozen", frozen);
+                           frozen["disks"] = to_json(taken.disks);
+                           answer(frozen);
+                       });
 }
 
 // As soon as nobody reads the lower overlays; one that fails is tried again after the next snapshot or start.

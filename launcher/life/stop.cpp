@@ -52,8 +52,8 @@ void begin_stop(const Paths& paths, const std::string& id, const Asking& asking,
     }
     try {
         static_cast<void>(ask_supervisor(
-            paths, id, {{"request", "shut-down"}, {"patience_seconds", patience_of(paths, now, asking).count()}}, answer_limit,
-            stop));
+            paths, id, {{"request", "shut-down"}, {"patience_seconds", patience_of(paths, now, asking).count()}},
+            answer_limit, stop));
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::launch || find_qemu(files, id)) {
             throw;

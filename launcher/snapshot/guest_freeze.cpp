@@ -59,9 +59,6 @@ GuestFreeze::GuestFreeze(GuestAgent& agent, const std::function<bool()>& cancell
     }
     try {
         prepare();
-        if (consistency_.reason.empty()) {
-            freeze();
-        }
     } catch (...) {
         run_thaw_hooks();
         throw;
@@ -74,6 +71,7 @@ GuestFreeze::~GuestFreeze()
         thaw();
     } catch (const Error&) { // the agent does not answer; the watchdog in the guest thaws
     }
+    run_thaw_hooks();
 }
 
 void GuestFreeze::prepare()
@@ -111,6 +109,9 @@ void GuestFreeze::prepare()
 
 void GuestFreeze::freeze()
 {
+    if (!consistency_.reason.empty()) {
+        return;
+    }
     started_ = steady_clock::now();
     thawed_ = false;
     try {
@@ -125,7 +126,6 @@ void GuestFreeze::freeze()
 void GuestFreeze::thaw()
 {
     if (std::exchange(thawed_, true)) {
-        run_thaw_hooks();
         return;
     }
     std::int64_t thawed = 0;
@@ -144,7 +144,6 @@ void GuestFreeze::thaw()
         consistency_.kind = "crash";
         consistency_.reason = "the guest was thawed by something else before the disks were taken";
     }
-    run_thaw_hooks();
 }
 
 // The disks are taken by then: what a hook does, or doesn't, changes nothing about them.

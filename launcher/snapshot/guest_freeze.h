@@ -28,21 +28,21 @@ struct Consistency {
 class GuestFreeze
 {
 public:
-    // Runs the hooks, has dirty data written, and freezes. A guest that can't be frozen is not, and consistency() tells
-    // why. Throws Error{launch} when a hook fails, Error{interrupted}; then nothing is frozen.
+    // Runs the hooks and has dirty data written. Throws Error{launch} when a hook fails, Error{interrupted}.
     GuestFreeze(GuestAgent& agent, const std::function<bool()>& cancelled);
     GuestFreeze(const GuestFreeze&) = delete;
     GuestFreeze& operator=(const GuestFreeze&) = delete;
-    // Thaws, whatever happened.
+    // Thaws, whatever happened, and runs the hooks for after that.
     ~GuestFreeze();
 
-    // Thaws and runs the hooks. What was taken before is "crash" when the guest turns out to have thawed by itself.
+    // A guest that can't be frozen is not, and consistency() tells why.
+    void freeze();
+    // What was taken before is "crash" when the guest turns out to have thawed by itself. Throws Error{launch}.
     void thaw();
     [[nodiscard]] const Consistency& consistency() const noexcept { return consistency_; }
 
 private:
     void prepare();
-    void freeze();
     void run_thaw_hooks() noexcept;
 
     GuestAgent& agent_;

@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
+#include <memory>
 
 namespace kiln::launcher
 {
@@ -86,25 +88,31 @@ void keep_what_the_guest_has(std::vector<OwnDisk>& disks, QmpClient& qmp)
 
 } // namespace
 
-PointInTime take_point_in_time(const Paths& home, const InstancePaths& paths, std::vector<OwnDisk> disks,
-                               QmpClient& qmp, GuestAgent& agent, bool freeze, const std::function<bool()>& cancelled)
+void take_point_in_time(const Paths& home, const InstancePaths& paths, std::vector<OwnDisk> disks, QmpClient& qmp,
+                        GuestAgent& agent, bool freeze, const std::function<bool()>& cancelled,
+                        const std::function<void(const PointInTime&)>& taken)
 {
+    // The guest prepares itself while the overlays are made.
+    auto preparing = std::async(freeze ? std::launch::async : std::launch::deferred,
+                                [&] { return std::make_unique<GuestFreeze>(agent, cancelled); });
     keep_what_the_guest_has(disks, qmp);
-    PointInTime taken;
+    PointInTime point;
     for (const auto& [disk, node] : disks) {
-        taken.disks.push_back({disk.device, disk_size(disk.overlay), overlays_of(disk)});
+        point.disks.push_back({disk.device, disk_size(disk.overlay), overlays_of(disk)});
     }
     NewTops tops(home, paths, disks, qmp);
     if (!freeze) {
         tops.switch_to();
-        taken.consistency.reason = "asked for with --no-freeze";
-        return taken;
+        point.consistency.reason = "asked for with --no-freeze";
+        taken(point);
+        return;
     }
-    GuestFreeze guest(agent, cancelled);
+    const std::unique_ptr<GuestFreeze> guest = preparing.get();
+    guest->freeze();
     tops.switch_to();
-    guest.thaw();
-    taken.consistency = guest.consistency();
-    return taken;
+    guest->thaw();
+    point.consistency = guest->consistency();
+    taken(point);
 }
 
 } // namespace kiln::launcher

@@ -27,10 +27,11 @@ struct PointInTime {
 
 // Puts a fresh overlay on each of these disks that the guest has, in one QMP transaction, while the guest's file
 // systems are frozen, where `freeze` says so. The guest runs on whatever happens, and nothing of what it writes depends
-// on what becomes of the snapshot. One caller at a time. Throws Error{launch, no_space, conflict, interrupted}; the
-// instance is as before then.
-[[nodiscard]] PointInTime take_point_in_time(const Paths& home, const InstancePaths& paths, std::vector<OwnDisk> disks,
-                                             QmpClient& qmp, GuestAgent& agent, bool freeze,
-                                             const std::function<bool()>& cancelled);
+// on what becomes of the snapshot. `taken` is called as soon as the guest runs on, and its hooks for that run
+// afterwards. One caller at a time. Throws Error{launch, no_space, conflict, interrupted}; the instance is as before
+// then.
+void take_point_in_time(const Paths& home, const InstancePaths& paths, std::vector<OwnDisk> disks, QmpClient& qmp,
+                        GuestAgent& agent, bool freeze, const std::function<bool()>& cancelled,
+                        const std::function<void(const PointInTime&)>& taken);
 
 } // namespace kiln::launcher

@@ -189,7 +189,22 @@ protected:
     {
         FakeServer server("", answers);
         GuestAgent guest(server.path());
-        return take_point_in_time(home_, files_, own_disks(home_, files_), *qmp_, guest, freeze, never);
+        return take_with(guest, freeze);
+    }
+    PointInTime take_with(GuestAgent& guest, bool freeze)
+    {
+        PointInTime point;
+        take_point_in_time(home_, files_, own_disks(home_, files_), *qmp_, guest, freeze, never,
+                           [&](const PointInTime& taken) {
+                               point = taken;
+                               execs_when_taken_ = count("guest-exec");
+                           });
+        return point;
+    }
+    std::ptrdiff_t count(const std::string& command)
+    {
+        const std::lock_guard lock(mutex_);
+        return std::ranges::count(commands_, command);
     }
     // As if nothing had been asked for.
     void expect_as_before()
@@ -211,6 +226,7 @@ protected:
     std::unique_ptr<QmpClient> qmp_;
     std::mutex mutex_;
     Commands commands_;
+    std::ptrdiff_t execs_when_taken_ = 0;
 };
 
 TEST_F(PointInTimeTest, WhatIsBelowTheNewTopIsExactlyTheDisk)
@@ -237,9 +253,7 @@ TEST_F(PointInTimeTest, AGuestThatCantFreezeGivesACrashConsistentOne)
 TEST_F(PointInTimeTest, WithoutAnAgentOrAskedNotToNothingIsFrozen)
 {
     GuestAgent nobody(folder_.path() / "no-socket");
-    EXPECT_THAT(
-        take_point_in_time(home_, files_, own_disks(home_, files_), *qmp_, nobody, true, never).consistency.reason,
-        testing::HasSubstr("does not answer"));
+    EXPECT_THAT(take_with(nobody, true).consistency.reason, testing::HasSubstr("does not answer"));
     EXPECT_EQ(take(agent(), false).consistency.reason, "asked for with --no-freeze");
     EXPECT_TRUE(commands_.empty());
 }
@@ -260,6 +274,13 @@ TEST_F(PointInTimeTest, AGuestThatThawedByItselfIsNotCalledConsistent)
     const PointInTime taken = take(agent({}, 0, 0));
     EXPECT_EQ(taken.consistency.kind, "crash");
     EXPECT_THAT(taken.consistency.reason, testing::HasSubstr("thawed by something else"));
+}
+
+TEST_F(PointInTimeTest, TheHooksForAfterTheThawDoNotKeepTheSnapshotWaiting)
+{
+    static_cast<void>(take(agent()));
+    EXPECT_EQ(execs_when_taken_, 1);
+    EXPECT_EQ(count("guest-exec"), 2);
 }
 
 TEST_F(PointInTimeTest, AHookThatFailsLeavesAllAsItWas)
