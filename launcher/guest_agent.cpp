@@ -47,6 +47,11 @@ ExecResult to_result(const Json& status)
     return result;
 }
 
+bool is_for_frozen(std::string_view command)
+{
+    return command.starts_with("guest-fsfreeze-") || command == "guest-ping";
+}
+
 } // namespace
 
 // After guest-sync-delimited with a fresh id, whatever was still under way on the line is behind us:
@@ -69,8 +74,11 @@ void GuestAgent::synchronize(Deadline deadline)
 
 Json GuestAgent::execute(const std::string& command, const Json& arguments, milliseconds limit)
 {
-    const std::lock_guard lock(mutex_);
     const Deadline deadline = in(limit);
+    std::unique_lock lock(mutex_);
+    if (!is_for_frozen(command) && !thawed_.wait_until(lock, deadline, [this] { return !frozen_; })) {
+        throw Error(ErrorKind::launch, "the guest's file systems are frozen, for a snapshot");
+    }
     Json answer;
     try {
         if (!socket_) {
@@ -115,7 +123,7 @@ ExecResult GuestAgent::exec(const std::vector<std::string>& argv, const std::str
     }
     const Json started = execute("guest-exec", arguments, answer_limit);
     const std::int64_t pid = integer_member(started, "pid", "the guest agent's answer");
-    milliseconds pause{10};
+    std::chrono::microseconds pause{8'000};
     for (;;) {
         const Json status = execute("guest-exec-status", {{"pid", pid}}, answer_limit);
         if (bool_member(status, "exited", "the guest agent's answer")) {
@@ -129,19 +137,34 @@ ExecResult GuestAgent::exec(const std::vector<std::string>& argv, const std::str
             throw Error(ErrorKind::interrupted, "interrupted");
         }
         std::this_thread::sleep_for(pause);
-        pause = std::min(pause * 3 / 2, milliseconds(200));
+        pause = std::min<std::chrono::microseconds>(pause * 6 / 5, milliseconds(200)); // late by a fifth at most
     }
+}
+
+void GuestAgent::set_frozen(bool frozen)
+{
+    const std::lock_guard lock(mutex_);
+    frozen_ = frozen;
+    thawed_.notify_all();
 }
 
 std::int64_t GuestAgent::freeze(milliseconds limit)
 {
+    set_frozen(true);
     const Json count = execute("guest-fsfreeze-freeze", Json::object(), limit);
     return count.is_number_integer() ? count.get<std::int64_t>() : 0;
 }
 
 std::int64_t GuestAgent::thaw(milliseconds limit)
 {
-    const Json count = execute("guest-fsfreeze-thaw", Json::object(), limit);
+    Json count;
+    try {
+        count = execute("guest-fsfreeze-thaw", Json::object(), limit);
+    } catch (...) {
+        set_frozen(false);
+        throw;
+    }
+    set_frozen(false);
     return count.is_number_integer() ? count.get<std::int64_t>() : 0;
 }
 

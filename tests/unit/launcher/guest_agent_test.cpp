@@ -7,6 +7,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 namespace kiln::launcher
 {
 namespace
@@ -78,6 +80,41 @@ TEST(GuestAgent, Attack38_SilenceIsNoAnswerAndTheNextRequestSynchronizesAnew)
     EXPECT_FALSE(client.answers(short_limit));
     EXPECT_TRUE(client.answers(std::chrono::seconds(5)));
     EXPECT_FALSE(GuestAgent("/nonexistent/agent").answers(short_limit));
+}
+
+TEST(GuestAgent, WhatItWouldRefuseWhileItIsFrozenWaitsForTheThaw)
+{
+    std::vector<std::string> commands; // of one connection, so in order
+    FakeServer server("", agent([&](const std::string& command) -> std::string {
+                          commands.push_back(command);
+                          return (command == "guest-exec"          ? R"({"return":{"pid":5}})"
+                                  : command == "guest-exec-status" ? R"({"return":{"exited":true,"exitcode":0}})"
+                                                                   : R"({"return":1})") +
+                                 std::string("\n");
+                      }));
+    GuestAgent client(server.path());
+    EXPECT_EQ(client.freeze(short_limit), 1);
+    EXPECT_TRUE(client.answers(short_limit));
+    EXPECT_THROW(static_cast<void>(client.execute("guest-info", Json::object(), std::chrono::milliseconds(20))), Error);
+    auto running = std::async(std::launch::async, [&] {
+        return client.exec({"/bin/true"}, "", std::chrono::seconds(10), [] { return false; });
+    });
+    EXPECT_EQ(running.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+    EXPECT_EQ(client.thaw(short_limit), 1);
+    EXPECT_EQ(running.get().status, 0);
+    EXPECT_THAT(commands, testing::ElementsAre("guest-fsfreeze-freeze", "guest-ping", "guest-fsfreeze-thaw",
+                                               "guest-exec", "guest-exec-status"));
+}
+
+TEST(GuestAgent, AThawThatFailsLeavesNobodyWaiting)
+{
+    FakeServer server("", agent([](const std::string& command) -> std::string {
+                          return command == "guest-info" ? "{\"return\":{}}\n" : "{\"error\":{\"desc\":\"no\"}}\n";
+                      }));
+    GuestAgent client(server.path());
+    EXPECT_THROW(client.freeze(short_limit), Error);
+    EXPECT_THROW(client.thaw(short_limit), Error);
+    EXPECT_EQ(client.execute("guest-info", Json::object(), short_limit), Json::object());
 }
 
 } // namespace
