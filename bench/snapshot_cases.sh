@@ -70,6 +70,7 @@ case_snapshot_change() {
     in_guest sh -c "dd if=/dev/urandom of=/dev/vdb bs=1M count=$fill status=none && sync"
     measure "$kiln" instance snapshot bench-filled --name bench-change --version 1.0.0 --exact --json
     "$kiln" instance terminate bench-filled >/dev/null
+    sleep 3 # its layers are old enough then for the launch to note them as verified (docs/trust.md)
     measure "$kiln" run bench-change --type t3.small --name bench-changed --wait --quiet
     guest=bench-changed
     say "    $change MiB of it again, in an instance"

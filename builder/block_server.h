@@ -4,13 +4,10 @@
 // layer's own backing-file field is never looked at. Layers are cut and merged while it runs.
 #pragma once
 
-#include "builder/layer_difference.h"
-#include "core/background_process.h"
+#include "builder/storage_daemon.h"
 #include "core/byte_size.h"
-#include "core/qmp_client.h"
 
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -49,27 +46,15 @@ public:
     void write_layer(std::size_t disk, std::size_t base, const std::filesystem::path& layer,
                      const std::stop_token& stop);
 
-    // The same for a disk whose content is known to be a change of `base` (qcow2, bottom first; empty: of zeroes): only
-    // what differs is stored. Returns how many bytes do.
-    std::uint64_t write_difference(std::size_t disk, const std::vector<std::filesystem::path>& base,
-                                   const std::filesystem::path& layer, const DifferenceOptions& options,
-                                   const std::stop_token& stop);
-
     // Flushes and closes the disks.
     void stop();
 
 private:
-    Json execute(const std::string& command, const Json& arguments);
-    void remove_node(const std::string& node);
-    void add_export(const std::string& node, bool writable); // of the node's name; one to read tells what is allocated
-    [[nodiscard]] std::vector<NbdDisk::Extent> allocated_in(const std::vector<std::filesystem::path>& files);
     void run_job(const std::string& command, Json arguments, const std::stop_token& stop);
 
     std::vector<DiskChain> disks_;
     std::filesystem::path socket_;
-    std::filesystem::path log_;
-    std::unique_ptr<BackgroundProcess> daemon_;
-    std::unique_ptr<QmpClient> monitor_;
+    std::optional<StorageDaemon> daemon_;
 };
 
 // The daemon's argv; pure, for its test.

@@ -4,6 +4,7 @@
 #include "core/interrupt.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -15,16 +16,6 @@ namespace
 
 constexpr std::uint64_t cluster = std::uint64_t{64} << 10U;
 constexpr std::uint64_t piece = std::uint64_t{2} << 20U; // several clusters, so that QEMU compresses them in parallel
-
-// A smaller base ends in zeroes.
-void read_padded(NbdDisk& disk, std::uint64_t offset, std::span<std::byte> into)
-{
-    const std::uint64_t there = offset < disk.size() ? std::min<std::uint64_t>(into.size(), disk.size() - offset) : 0;
-    if (there > 0) {
-        disk.read(offset, into.first(there));
-    }
-    std::fill(into.begin() + static_cast<std::ptrdiff_t>(there), into.end(), std::byte{0});
-}
 
 bool is_zero(std::span<const std::byte> bytes)
 {
@@ -67,6 +58,42 @@ std::uint64_t write_runs(NbdDisk& layer, std::uint64_t offset, std::span<const s
     return written;
 }
 
+// A piece of both, which is read while the one before is compared and written.
+class PieceReader
+{
+public:
+    PieceReader(NbdDisk& disk, NbdDisk& base) : disk_(disk), base_(base), now_(piece), before_(piece) {}
+
+    void begin(const NbdDisk::Extent& extent)
+    {
+        length_ = extent.length;
+        disk_.begin_read(extent.offset, std::span(now_).first(length_));
+        // A smaller base ends in zeroes.
+        const std::uint64_t there =
+            extent.offset < base_.size() ? std::min<std::uint64_t>(length_, base_.size() - extent.offset) : 0;
+        std::fill(before_.begin() + static_cast<std::ptrdiff_t>(there), before_.end(), std::byte{0});
+        if (there > 0) {
+            base_.begin_read(extent.offset, std::span(before_).first(there));
+        }
+    }
+
+    void finish()
+    {
+        disk_.finish_read();
+        base_.finish_read();
+    }
+
+    [[nodiscard]] std::span<const std::byte> now() const { return std::span(now_).first(length_); }
+    [[nodiscard]] std::span<const std::byte> before() const { return std::span(before_).first(length_); }
+
+private:
+    NbdDisk& disk_;
+    NbdDisk& base_;
+    std::vector<std::byte> now_;
+    std::vector<std::byte> before_;
+    std::uint64_t length_ = 0;
+};
+
 // Sleeps until `bytes` may have been read since `start`.
 void keep_pace(std::optional<ByteSize> rate, std::uint64_t bytes, std::chrono::steady_clock::time_point start)
 {
@@ -106,19 +133,23 @@ std::uint64_t write_difference(NbdDisk& disk, NbdDisk& base, std::vector<NbdDisk
                                const DifferenceOptions& options, const std::stop_token& stop)
 {
     const std::vector<NbdDisk::Extent> pieces = joined_extents(std::move(extents), disk.size(), piece);
-    std::vector<std::byte> now(piece);
-    std::vector<std::byte> before(piece);
+    std::array<PieceReader, 2> readers{PieceReader(disk, base), PieceReader(disk, base)};
     const auto start = std::chrono::steady_clock::now();
     std::uint64_t read = 0;
     std::uint64_t written = 0;
+    if (!pieces.empty()) {
+        readers[0].begin(pieces[0]);
+    }
     for (std::size_t i = 0; i < pieces.size(); ++i) {
         throw_if_interrupted(stop);
-        const auto [offset, length, depth] = pieces[i];
-        disk.read(offset, std::span(now).first(length));
-        read_padded(base, offset, std::span(before).first(length));
-        written += write_runs(layer, offset, std::span(now).first(length), std::span(before).first(length));
-        read += length;
+        PieceReader& reader = readers.at(i % 2);
+        reader.finish();
+        read += pieces[i].length;
         keep_pace(options.rate, read, start);
+        if (i + 1 < pieces.size()) {
+            readers.at((i + 1) % 2).begin(pieces[i + 1]);
+        }
+        written += write_runs(layer, pieces[i].offset, reader.now(), reader.before());
         if (options.progress) {
             options.progress(static_cast<double>(i + 1) / static_cast<double>(pieces.size()));
         }

@@ -104,9 +104,25 @@ std::vector<NbdDisk::Extent> NbdDisk::allocated(std::uint32_t depth)
     return all;
 }
 
-void NbdDisk::read(std::uint64_t offset, std::span<std::byte> into)
+void NbdDisk::begin_read(std::uint64_t offset, std::span<std::byte> into)
 {
-    handle_->check(nbd_pread(handle_->nbd.get(), into.data(), into.size(), offset, 0), "reading");
+    const nbd_completion_callback none{.callback = nullptr, .user_data = nullptr, .free = nullptr};
+    const std::int64_t cookie = nbd_aio_pread(handle_->nbd.get(), into.data(), into.size(), offset, none, 0);
+    handle_->check(cookie, "reading");
+    reading_ = static_cast<std::uint64_t>(cookie);
+}
+
+void NbdDisk::finish_read()
+{
+    while (reading_) {
+        const int done = nbd_aio_command_completed(handle_->nbd.get(), *reading_);
+        handle_->check(done, "reading");
+        if (done != 0) {
+            reading_.reset();
+        } else {
+            handle_->check(nbd_poll(handle_->nbd.get(), -1), "reading");
+        }
+    }
 }
 
 void NbdDisk::write(std::uint64_t offset, std::span<const std::byte> from)

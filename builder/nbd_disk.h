@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,7 +38,9 @@ public:
     [[nodiscard]] std::vector<Extent> allocated(std::uint32_t depth);
 
     // Whole buffers within the disk.
-    void read(std::uint64_t offset, std::span<std::byte> into);
+    // One at a time, while other disks' reads and writes go on; `into` is the disk's until the end.
+    void begin_read(std::uint64_t offset, std::span<std::byte> into);
+    void finish_read();
     void write(std::uint64_t offset, std::span<const std::byte> from); // Error{no_space} too
     void write_zeroes(std::uint64_t offset, std::uint64_t length);
     void flush();
@@ -47,6 +50,7 @@ private:
     std::unique_ptr<Handle> handle_;
     std::string name_;
     std::uint64_t size_ = 0;
+    std::optional<std::uint64_t> reading_; // libnbd's cookie
 };
 
 } // namespace kiln::builder

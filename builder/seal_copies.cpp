@@ -4,10 +4,12 @@
 #include "builder/appliance.h"
 #include "builder/block_server.h"
 #include "builder/chain.h"
+#include "builder/difference_server.h"
 #include "builder/found_system.h"
 #include "builder/seal.h"
 #include "builder/software.h"
 #include "builder/storage.h"
+#include "core/parallel.h"
 #include "core/process.h"
 
 #include <fmt/format.h>
@@ -20,25 +22,31 @@ namespace fs = std::filesystem;
 namespace
 {
 
-// What sealing writes goes into an overlay of its own.
-std::vector<DiskChain> chains_of(const std::vector<FrozenVolume>& volumes, const fs::path& work)
+// The disks as they are when they are frozen.
+std::vector<fs::path> files_of(const FrozenVolume& volume)
 {
-    std::vector<DiskChain> chains;
-    for (std::size_t i = 0; i < volumes.size(); ++i) {
-        DiskChain chain{
-            .size = volumes[i].size, .layers = volumes[i].layers, .top = work / fmt::format("sealed{}.qcow2", i)};
-        std::ranges::copy(volumes[i].overlays, std::back_inserter(chain.layers));
-        chains.push_back(std::move(chain));
-    }
-    return chains;
+    std::vector<fs::path> files = volume.layers;
+    std::ranges::copy(volume.overlays, std::back_inserter(files));
+    return files;
 }
 
-Software seal_in_appliance(const BlockServer& server, std::size_t disks, const SealOptions& options, Progress& progress,
+// What sealing writes goes into an overlay of its own.
+fs::path sealed_file(const SealOptions& options, std::size_t volume)
+{
+    return options.work / fmt::format("sealed{}.qcow2", volume);
+}
+
+Software seal_in_appliance(const std::vector<FrozenVolume>& volumes, const SealOptions& options, Progress& progress,
                            const std::stop_token& stop)
 {
     progress.stage("start the libguestfs appliance");
+    std::vector<DiskChain> chains;
+    for (std::size_t i = 0; i < volumes.size(); ++i) {
+        chains.push_back({.size = volumes[i].size, .layers = files_of(volumes[i]), .top = sealed_file(options, i)});
+    }
+    BlockServer server(std::move(chains), options.sockets);
     std::vector<ApplianceDrive> drives;
-    for (std::size_t i = 0; i < disks; ++i) {
+    for (std::size_t i = 0; i < volumes.size(); ++i) {
         drives.push_back({server.socket(), BlockServer::export_name(i)});
     }
     Appliance appliance(
@@ -49,7 +57,21 @@ Software seal_in_appliance(const BlockServer& server, std::size_t disks, const S
     seal(appliance);
     Software software = read_software(appliance);
     appliance.shutdown();
+    server.stop();
     return software;
+}
+
+DiskDifference difference_of(const FrozenVolume& volume, std::size_t index, const SealOptions& options)
+{
+    const auto kept = static_cast<std::ptrdiff_t>(kept_below(volume.base.size()));
+    DiskDifference difference{.size = volume.size,
+                              .layers = files_of(volume),
+                              .base = {volume.base.begin(), volume.base.begin() + kept},
+                              .layer = options.work / fmt::format("layer{}.qcow2", index)};
+    if (!options.exact) {
+        difference.layers.push_back(sealed_file(options, index));
+    }
+    return difference;
 }
 
 } // namespace
@@ -59,28 +81,35 @@ DiskSet seal_copies(const std::vector<FrozenVolume>& volumes, const SealOptions&
 {
     require_program("qemu-storage-daemon", "qemu-system-common");
     DiskSet disks;
-    BlockServer server(chains_of(volumes, options.work), options.sockets);
     if (!options.exact) {
-        disks.software = seal_in_appliance(server, volumes.size(), options, progress, stop);
+        disks.software = seal_in_appliance(volumes, options, progress, stop);
     }
     progress.stage("compress what changed");
+    std::vector<DiskDifference> differences;
     for (std::size_t i = 0; i < volumes.size(); ++i) {
-        const FrozenVolume& volume = volumes[i];
-        const fs::path layer = options.work / fmt::format("layer{}.qcow2", i);
-        const DifferenceOptions difference{.rate = options.rate, .progress = [&](double done) {
-                                               progress.detail(fmt::format("{} {:.0f} %", volume.device, done * 100));
-                                           }};
-        const std::size_t kept = kept_below(volume.base.size());
-        const std::vector<fs::path> base(volume.base.begin(), volume.base.begin() + static_cast<std::ptrdiff_t>(kept));
-        const std::uint64_t changed = server.write_difference(i, base, layer, difference, stop);
-        Volume finished{.device = volume.device,
-                        .size = volume.size,
-                        .delete_on_termination = volume.delete_on_termination,
-                        .kept_below = kept};
-        if (changed > 0 || (i == 0 && base.empty())) { // else it is the base's disk as it is, or blank
-            finished.layers.push_back({layer});
+        differences.push_back(difference_of(volumes[i], i, options));
+    }
+    DifferenceServer server(differences, options.sockets);
+    disks.volumes.resize(volumes.size());
+    const auto write = [&](std::size_t i) {
+        const DifferenceOptions how{.rate = options.rate, .progress = [&](double done) {
+                                        progress.detail(fmt::format("{} {:.0f} %", volumes[i].device, done * 100));
+                                    }};
+        const std::uint64_t changed = server.write(i, how, stop);
+        disks.volumes[i] = {.device = volumes[i].device,
+                            .size = volumes[i].size,
+                            .delete_on_termination = volumes[i].delete_on_termination,
+                            .kept_below = differences[i].base.size()};
+        if (changed > 0 || (i == 0 && differences[i].base.empty())) { // else it is the base's disk, or blank
+            disks.volumes[i].layers.push_back({differences[i].layer});
         }
-        disks.volumes.push_back(std::move(finished));
+    };
+    if (options.rate) { // it is for all of them together
+        for (std::size_t i = 0; i < volumes.size(); ++i) {
+            write(i);
+        }
+    } else {
+        in_parallel(volumes.size(), write);
     }
     server.stop();
     return disks;

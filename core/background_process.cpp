@@ -87,7 +87,7 @@ void BackgroundProcess::stop()
         if (std::chrono::steady_clock::now() > deadline) {
             ::kill(pid_, SIGKILL);
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A layer of what differs, through the real qemu-storage-daemon.
-#include "builder/block_server.h"
+#include "builder/difference_server.h"
 #include "builder/layer_difference.h"
 #include "core/error.h"
 #include "core/process.h"
+#include "tests/support/golden.h"
 #include "tests/support/temporary_folder.h"
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <future>
 
 namespace kiln::builder
 {
@@ -84,16 +86,15 @@ protected:
     std::uint64_t difference(const std::vector<std::string>& layers, const std::vector<std::string>& base,
                              const DifferenceOptions& options = {}, const std::stop_token& stop = {})
     {
-        DiskChain disk{.size = mebibytes(1), .top = file("top")};
+        DiskDifference disk{.size = mebibytes(1), .layers = {}, .base = {}, .layer = file("layer")};
         for (const std::string& layer : layers) {
             disk.layers.push_back(file(layer));
         }
-        std::vector<fs::path> below;
         for (const std::string& layer : base) {
-            below.push_back(file(layer));
+            disk.base.push_back(file(layer));
         }
-        BlockServer server({disk}, folder_.path());
-        const std::uint64_t written = server.write_difference(0, below, file("layer"), options, stop);
+        DifferenceServer server({disk}, folder_.path());
+        const std::uint64_t written = server.write(0, options, stop);
         server.stop();
         return written;
     }
@@ -133,8 +134,41 @@ TEST_F(LayerDifference, OfABlankDiskAndOfNothing)
     EXPECT_EQ(difference({"overlay"}, {}), cluster);
     expect_same({"overlay"}, {});
     fs::remove(file("layer"));
-    fs::remove(file("top"));
     EXPECT_EQ(difference({"base", "parent"}, {"base", "parent"}), 0U);
+}
+
+TEST_F(LayerDifference, OfSeveralDisksAtTheSameTime)
+{
+    make("one", "parent", {"write -P 3 128k 64k"});
+    make("two", "parent", {"write -P 4 256k 128k"});
+    const auto disk = [&](const std::string& name) {
+        return DiskDifference{.size = mebibytes(1),
+                              .layers = {file("base"), file("parent"), file(name)},
+                              .base = {file("base"), file("parent")},
+                              .layer = file("layer-of-" + name)};
+    };
+    DifferenceServer server({disk("one"), disk("two")}, folder_.path());
+    auto first = std::async(std::launch::async, [&] { return server.write(0, {}, {}); });
+    EXPECT_EQ(server.write(1, {}, {}), 2 * cluster);
+    EXPECT_EQ(first.get(), cluster);
+    server.stop();
+    for (const std::string name : {"one", "two"}) {
+        fs::rename(file("layer-of-" + name), file("layer"));
+        expect_same({"base", "parent", name}, {"base", "parent"});
+    }
+}
+
+// Formats and chains are explicit: what a file says itself is never looked at.
+TEST(DifferenceServerArgv, SpellsTheChainsOut)
+{
+    std::string text;
+    const std::vector<DiskDifference> disks = {
+        {.size = mebibytes(1), .layers = {"/r/a,b", "/r/c", "/i/o"}, .base = {"/r/a,b", "/r/d"}, .layer = "/w/l0"},
+        {.size = mebibytes(2), .layers = {"/i/p"}, .base = {}, .layer = "/w/l1"}};
+    for (const std::string& argument : difference_server_argv(disks, "/run/kiln/nbd.sock", "/run/kiln/monitor.sock")) {
+        text += argument + "\n";
+    }
+    test::expect_golden("builder/difference-server-argv.txt", text);
 }
 
 TEST_F(LayerDifference, KeepsToItsRateAndCanBeStopped)
