@@ -48,11 +48,11 @@ TEST(Library, Debian12)
     for (const Step& step : recipe.steps) {
         titles.push_back(title_of(step));
     }
-    EXPECT_EQ(titles,
-              (std::vector<std::string>{"file /etc/systemd/network/80-dhcp.network", "service systemd-networkd",
-                                        "service systemd-resolved", "service ssh", "user admin", "file /etc/motd"}));
+    EXPECT_EQ(titles, (std::vector<std::string>{"file /etc/systemd/network/80-dhcp.network", "service systemd-networkd",
+                                                "service systemd-resolved", "service ssh", "service e2scrub_reap",
+                                                "user admin", "file /etc/motd"}));
     EXPECT_EQ(std::get<FileStep>(recipe.steps.at(0).action).content, "[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n");
-    EXPECT_TRUE(std::get<UserStep>(recipe.steps.at(4).action).sudo);
+    EXPECT_TRUE(std::get<UserStep>(recipe.steps.at(5).action).sudo);
     ASSERT_EQ(recipe.tests.size(), 11U);
     EXPECT_FALSE(recipe.tests.at(5).derived);
     EXPECT_TRUE(recipe.tests.at(6).derived);
