@@ -26,10 +26,16 @@ constexpr std::size_t buffer_size = std::size_t{1} << 20U;
 constexpr int fixed_size = F_SEAL_SHRINK | F_SEAL_GROW;
 constexpr int fixed_content = fixed_size | F_SEAL_WRITE | F_SEAL_SEAL;
 
-void write_page(int fd, std::string_view bytes, off_t offset)
+// On a disk that gets full the last write is a short one, and only the one after it says why.
+void write_all_at(int fd, std::string_view bytes, off_t offset)
 {
-    if (::pwrite(fd, bytes.data(), bytes.size(), offset) != static_cast<ssize_t>(bytes.size())) {
-        throw system_error(errno, "writing a guest's memory");
+    while (!bytes.empty()) {
+        const ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), offset);
+        if (written < 0) {
+            throw system_error(errno, "writing a guest's memory");
+        }
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+        offset += written;
     }
 }
 
@@ -42,7 +48,7 @@ void write_pages(int fd, std::string_view bytes, off_t offset)
         const bool is_end = at >= bytes.size();
         if (is_end || bytes.substr(at, page) == std::string_view(zeroes).substr(0, bytes.size() - at)) {
             if (at > begin) {
-                write_page(fd, bytes.substr(begin, at - begin), offset + static_cast<off_t>(begin));
+                write_all_at(fd, bytes.substr(begin, at - begin), offset + static_cast<off_t>(begin));
             }
             begin = at + page;
         }
