@@ -86,9 +86,7 @@ void make(const Context& context, const WarmCommandOptions& options)
                                                verified.manifest().launch, launcher::user_types(context.paths)),
         .accelerator = context.accelerator(),
         .account_id = account.id,
-        .key = key,
-        .trust = trust,
-        .record = &record};
+        .signer = {.key = key, .trust = trust, .record = &record}};
     const launcher::WarmTemplate one =
         launcher::make_template(context.paths, verified, request, progress, context.stop);
     progress.finish();

@@ -95,6 +95,15 @@ Instance describe(const registry::VerifiedImage& image, const LaunchRequest& req
     return instance;
 }
 
+// What is in the guest that is saved is in every clone.
+void require_nobodys(const LaunchRequest& request)
+{
+    if (request.user_data || request.key_pair || !request.volumes.empty() || request.keep_volumes || request.warm ||
+        request.network.mode != template_network) {
+        throw Error(ErrorKind::internal, "an instance that is to become a template is launched as somebody's");
+    }
+}
+
 // What the records of its termination take, were the disk full by then.
 void set_aside(const fs::path& reserve)
 {
@@ -287,6 +296,9 @@ std::vector<Instance> launch(const Paths& paths, const registry::VerifiedImage& 
     }
     if (request.user_data) {
         require_user_data(*request.user_data);
+    }
+    if (request.template_folder) {
+        require_nobodys(request);
     }
     make_directories(paths.home, 0700);
     make_directories(paths.instances, 0700);

@@ -40,7 +40,8 @@ struct LaunchRequest {
     std::optional<ClientToken> client_token;
     NetworkChoice network;
     std::optional<WarmOptions> warm;                      // none: cold, without a look at templates
-    std::optional<std::filesystem::path> template_folder; // the instance is to become a template, in this WorkFolder
+    std::optional<std::filesystem::path> template_folder; // the instance is to become a template, in this WorkFolder,
+                                                          // and gets nothing that is not for all of its clones
 };
 
 inline constexpr unsigned most_instances = 100; // of one launch

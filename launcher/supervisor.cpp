@@ -104,6 +104,9 @@ void Supervisor::start()
         }
         reconcile_overlays(home_, paths_, *qmp_);
         in_background([this] { merge_disks(); });
+        if (is_template_to_be()) {
+            in_background([this] { release_guest(); });
+        }
         // The supervisor before may have died between freeze and thaw.
         std::thread([this] { static_cast<void>(agent_.answers(seconds(5)) && thaw_left_over()); }).detach();
         return;

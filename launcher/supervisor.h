@@ -67,16 +67,24 @@ private:
 
     // supervisor_warm.cpp
     [[nodiscard]] bool is_clone_to_be() const noexcept;
-    [[nodiscard]] bool is_template_to_be() const noexcept;
     // False when it did not become one, and is to start cold; then it says so in its record.
     [[nodiscard]] bool launch_clone(const QemuPlace& place);
     [[nodiscard]] CloneWord wake_clone(const QemuPlace& place, const WarmTemplate& one);
     [[nodiscard]] WarmTemplate require_same_template() const;
     void give_clone_up(const std::string& reason);
     void set_guest_clock();
-    [[nodiscard]] Json save_template();
+
+    // supervisor_template.cpp
+    [[nodiscard]] bool is_template_to_be() const noexcept;
     // Who makes a template of the instance was killed: nobody else ends it.
     [[nodiscard]] bool is_abandoned_template() const;
+    // The guest goes on also when that fails.
+    [[nodiscard]] Json save_template();
+    [[nodiscard]] AgentReady freeze_guest(JsonSocket& agent);
+    void save_machine();
+    void let_guest_go_on(JsonSocket& agent);
+    // The same where a supervisor before may have been killed while the guest stood still.
+    void release_guest() noexcept;
 
     // supervisor_requests.cpp
     struct Held { // by a client, until it goes

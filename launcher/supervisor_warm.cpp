@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a supervisor does for warm launches: it saves an instance as a template, and brings a template's state into a
-// clone and gives that its identity. Whatever fails on the way to a clone leads to a cold start.
+// What a supervisor does for a clone: it brings a template's state into it and gives it its identity. Whatever fails on
+// the way leads to a cold start.
 #include "core/error.h"
 #include "core/files.h"
 #include "core/machine_state.h"
@@ -9,8 +9,6 @@
 #include "launcher/supervisor.h"
 #include "launcher/warm/clone_disks.h"
 #include "launcher/warm/clone_identity.h"
-#include "launcher/warm/guest_memory.h"
-#include "launcher/warm/template_making.h"
 #include "launcher/warm/template_memory.h"
 
 #include <fmt/format.h>
@@ -28,8 +26,6 @@ using std::chrono::seconds;
 constexpr std::size_t seed_size = 64;
 constexpr seconds load_limit{20};
 constexpr seconds answer_limit{30}; // under the limit for a start
-constexpr seconds freeze_limit{120};
-constexpr seconds save_limit{300};
 constexpr milliseconds worst_clock_lag{500};
 
 std::string fresh_seed()
@@ -42,26 +38,11 @@ std::string fresh_seed()
     return bytes;
 }
 
-JsonSocket connect_to_agent(const InstancePaths& paths)
-{
-    return JsonSocket::connect(paths.clone_socket, "kiln-clone-agent");
-}
-
-void send(JsonSocket& agent, const CloneMessage& message)
-{
-    agent.send_bytes(encode(message), in(answer_limit));
-}
-
 } // namespace
 
 bool Supervisor::is_clone_to_be() const noexcept
 {
     return instance_.warm && instance_.warm->start == WarmLaunch::Start::clone;
-}
-
-bool Supervisor::is_template_to_be() const noexcept
-{
-    return instance_.warm && instance_.warm->start == WarmLaunch::Start::making_template;
 }
 
 CloneWord Supervisor::wake_clone(const QemuPlace& place, const WarmTemplate& one)
@@ -77,9 +58,11 @@ CloneWord Supervisor::wake_clone(const QemuPlace& place, const WarmTemplate& one
     load_machine_state(*qmp_, state);
     wait_until_loaded(*qmp_, load_limit);
     network_.await_network();
-    JsonSocket agent = connect_to_agent(paths_);
+    JsonSocket agent = JsonSocket::connect(paths_.clone_socket, "kiln-clone-agent");
     const std::vector<HostKey> host_keys = keys.get();
-    send(agent, identity_message(instance_, one, identity, host_keys, fresh_seed(), std::chrono::system_clock::now()));
+    agent.send_bytes(
+        encode(identity_message(instance_, one, identity, host_keys, fresh_seed(), std::chrono::system_clock::now())),
+        in(answer_limit));
     qmp_->execute("cont");
     const std::string line = agent.receive_line(in(answer_limit));
     return parse_done(line, identity, std::chrono::system_clock::now());
@@ -163,35 +146,6 @@ void Supervisor::end_qemu()
         static_cast<void>(qemu_->wait(seconds(10)));
         qemu_.reset();
     }
-}
-
-Json Supervisor::save_template()
-{
-    if (!is_template_to_be()) {
-        throw Error(ErrorKind::conflict, fmt::format("{} is not to become a template", instance_.id));
-    }
-    if (!memory_) {
-        throw Error(ErrorKind::launch, "the supervisor that has its memory was killed", "make the template anew");
-    }
-    const auto one_at_a_time = hold_disks(seconds(60)); // no snapshot
-    JsonSocket agent = connect_to_agent(paths_);
-    const ExecResult started = agent_.exec({clone_agent_path}, {}, seconds(60), [this] { return qemu_->ended(); });
-    if (started.status != 0) {
-        throw Error(ErrorKind::launch,
-                    fmt::format("kiln-clone-agent did not start in the guest: status {}", started.status));
-    }
-    const AgentReady ready = parse_ready(agent.receive_line(in(answer_limit)));
-    send(agent, {{"freeze", ""}});
-    parse_frozen(agent.receive_line(in(freeze_limit)));
-    save_machine_state(*qmp_, instance_.warm->folder / template_state_file, save_limit);
-    write_memory_image(memory_, instance_.memory, instance_.warm->folder / template_memory_file);
-    qmp_->execute("quit");
-    return {{"host_key_types", ready.host_key_types}, {"cloud_init", ready.cloud_init}};
-}
-
-bool Supervisor::is_abandoned_template() const
-{
-    return is_template_to_be() && is_abandoned_folder(instance_.warm->folder);
 }
 
 } // namespace kiln::launcher

@@ -5,7 +5,8 @@
 //
 // Through the port (launcher/warm/clone_message.h) the host sends "freeze": all other processes stand still. The
 // machine is saved at that point. A clone goes on here, with the host's next message, "identity": reseeded and named
-// anew, it lets the others go on. Each answer is a line of JSON.
+// anew, it lets the others go on. The machine that was saved goes on as what it was, with the message "thaw". Each
+// answer is a line of JSON.
 #include "launcher/guest_programs/freezer.h"
 #include "launcher/guest_programs/guest_system.h"
 #include "launcher/guest_programs/identity.h"
@@ -16,6 +17,7 @@
 #include <ctime>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -123,10 +125,24 @@ std::string required(const CloneMessage& message, const char* name)
     return value != nullptr ? *value : throw Failure{std::string("the host sent no ") + name};
 }
 
-// From here on in a clone.
-void become_clone(int port, std::string& bytes, Freezer& freezer)
+// Where this machine goes on as what it was. The program's file is there until it has ended.
+void leave_no_trace()
 {
-    const CloneMessage message = receive(port, bytes);
+    ::umount2(run_folder.c_str(), MNT_DETACH);
+    ::rmdir(run_folder.c_str());
+}
+
+void go_on(int port, const CloneMessage& message, Freezer& freezer)
+{
+    set_clock(required(message, "time")); // it stood still while the machine did
+    freezer.thaw();
+    freezer.leave();
+    leave_no_trace();
+    answer(port, R"({"answer":"thawed"})");
+}
+
+void become_clone(int port, const CloneMessage& message, Freezer& freezer)
+{
     reseed(required(message, "seed"));
     set_clock(required(message, "time"));
     const std::string instance_id = required(message, "instance-id");
@@ -143,6 +159,7 @@ void become_clone(int port, std::string& bytes, Freezer& freezer)
     if (cloud_init != nullptr && *cloud_init == "anew") {
         run_cloud_init(instance_id);
     }
+    freezer.leave();
 }
 
 void serve(int port)
@@ -162,13 +179,14 @@ void serve(int port)
     rehearse();
     ::sync();
     answer(port, R"({"answer":"frozen","groups":)" + std::to_string(freezer.groups()) + "}");
-    try {
-        become_clone(port, bytes, freezer);
+    try { // from here on in the machine that was saved, and in each clone
+        const CloneMessage message = receive(port, bytes);
+        const bool same = kiln::launcher::find_value(message, "thaw") != nullptr;
+        same ? go_on(port, message, freezer) : become_clone(port, message, freezer);
     } catch (...) {
         freezer.thaw();
         throw;
     }
-    freezer.leave();
 }
 
 // The guest agent waits for the end of what it started, and of its output.
@@ -201,6 +219,7 @@ int main()
         serve(port);
         return 0;
     } catch (const Failure& failure) {
+        leave_no_trace();
         if (port >= 0) {
             answer(port, R"({"answer":"failed","reason":)" + json_string(failure.message) + "}");
         }

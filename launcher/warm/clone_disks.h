@@ -12,6 +12,10 @@
 namespace kiln::launcher
 {
 
+// Copies the disk to the new file `to` (mode 0600): a reflink where the file system has them. Nobody writes to it
+// meanwhile. Throws Error{io, no_space}.
+void copy_disk(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // Into `folder`, which is to be there, as disk0.qcow2 and so on. Throws Error{launch, io, no_space, interrupted}.
 void make_disks(const Instance& instance, const std::filesystem::path& folder, const std::stop_token& stop);
 

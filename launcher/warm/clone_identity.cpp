@@ -77,6 +77,14 @@ void require_equal(std::string_view what, std::string_view found, std::string_vi
     }
 }
 
+std::string seconds_and_nanoseconds(std::chrono::system_clock::time_point time)
+{
+    const auto since = time.time_since_epoch();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
+    return fmt::format("{} {}", seconds.count(),
+                       std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count());
+}
+
 bool is_hexadecimal(std::string_view text, std::size_t digits)
 {
     return text.size() == digits && text.find_first_not_of("0123456789abcdef") == text.npos;
@@ -116,13 +124,10 @@ CloneMessage identity_message(const Instance& instance, const WarmTemplate& one,
                               const std::vector<HostKey>& keys, std::string_view seed,
                               std::chrono::system_clock::time_point now)
 {
-    const auto since = now.time_since_epoch();
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
     CloneMessage message{
         {"identity", ""},
         {"seed", std::string(seed)},
-        {"time", fmt::format("{} {}", seconds.count(),
-                             std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count())},
+        {"time", seconds_and_nanoseconds(now)},
         {"old-instance-id", one.instance_id},
         {"instance-id", instance.id},
         {"machine-id", identity.machine_id},
@@ -140,6 +145,11 @@ CloneMessage identity_message(const Instance& instance, const WarmTemplate& one,
         message.emplace_back("cloud-init", "anew");
     }
     return message;
+}
+
+CloneMessage thaw_message(std::chrono::system_clock::time_point now)
+{
+    return {{"thaw", ""}, {"time", seconds_and_nanoseconds(now)}};
 }
 
 AgentReady parse_ready(std::string_view line)
@@ -166,6 +176,11 @@ AgentReady parse_ready(std::string_view line)
 void parse_frozen(std::string_view line)
 {
     static_cast<void>(parse_answer(line, "frozen"));
+}
+
+void parse_thawed(std::string_view line)
+{
+    static_cast<void>(parse_answer(line, "thawed"));
 }
 
 CloneWord parse_done(std::string_view line, const CloneIdentity& identity, std::chrono::system_clock::time_point now)

@@ -45,6 +45,9 @@ struct CloneIdentity {
                                             const CloneIdentity& identity, const std::vector<HostKey>& keys,
                                             std::string_view seed, std::chrono::system_clock::time_point now);
 
+// To the machine that was saved, which goes on as what it was.
+[[nodiscard]] CloneMessage thaw_message(std::chrono::system_clock::time_point now);
+
 // Answers of kiln-clone-agent, each a line of at most 64 KiB. Each function throws Error{launch} for another answer
 // than the one that is due, and with the guest's reason when it failed.
 struct AgentReady {
@@ -53,6 +56,7 @@ struct AgentReady {
 };
 [[nodiscard]] AgentReady parse_ready(std::string_view line);
 void parse_frozen(std::string_view line);
+void parse_thawed(std::string_view line);
 // Compares what the guest says that it is with what it was told.
 struct CloneWord {
     std::string machine_id;

@@ -10,7 +10,6 @@
 #include "launcher/guest.h"
 #include "launcher/guest_files.h"
 #include "launcher/instance_store.h"
-#include "launcher/life/life_lock.h"
 #include "launcher/life/removal.h"
 #include "launcher/warm/clone_agent_program.h"
 
@@ -21,6 +20,7 @@
 #include <sys/file.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 namespace kiln::launcher
 {
@@ -30,7 +30,6 @@ namespace
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Clock = std::chrono::steady_clock;
 
 constexpr seconds save_limit{600};
 constexpr std::string_view save_answer = "the supervisor's answer";
@@ -64,7 +63,7 @@ LaunchRequest launch_request(const TemplateRequest& request, const fs::path& fol
     launch.accelerator = request.accelerator;
     launch.keep_volumes = false; // a template's disks are copied
     launch.account_id = request.account_id;
-    launch.account_key = request.key;
+    launch.account_key = request.signer.key;
     launch.template_folder = folder;
     return launch;
 }
@@ -94,30 +93,37 @@ void put_agent_into(const Paths& paths, const Instance& instance, const std::sto
     fs::remove(copy);
 }
 
-// QEMU has ended: the files are nobody's any more.
-void take_disks(const Paths& paths, const Instance& instance, const fs::path& folder)
+std::string public_key_line(const Instance& instance)
 {
-    wait_for_supervisor(InstancePaths(paths, instance.id));
-    for (const InstanceDisk& disk : load_record(InstancePaths(paths, instance.id)).disks) {
-        if (!disk.lower.empty()) {
-            throw Error(ErrorKind::conflict, fmt::format("a snapshot of {} was taken meanwhile", instance.id));
-        }
-    }
-    for (std::size_t i = 0; i < instance.disks.size(); ++i) {
-        fs::rename(instance.disks[i].overlay, folder / template_disk_file(i));
-    }
+    std::string line = read_file(instance.ssh_key.native() + ".pub", mebibytes(1));
+    line.erase(line.find_last_not_of(" \r\n") + 1);
+    return line;
+}
+
+// `saved` is the supervisor's answer. The files come later.
+WarmTemplate describe(const Instance& instance, const std::string& ready, const Json& saved)
+{
+    WarmTemplate one;
+    one.shape = shape_of(instance, find_qemu_identity());
+    one.id = template_id_of(one.shape);
+    one.account = instance.account_id;
+    one.region = instance.region;
+    one.image_id = instance.image_id;
+    one.image_name = instance.image_name;
+    one.image_version = instance.image_version;
+    one.instance_id = instance.id;
+    one.launch_key = public_key_line(instance);
+    one.ready = ready;
+    one.host_key_types = member(saved, "host_key_types", save_answer).get<std::vector<std::string>>();
+    one.cloud_init = bool_member(saved, "cloud_init", save_answer);
+    return one;
 }
 
 std::vector<WarmTemplate::File> finish_files(const fs::path& folder, std::size_t disks)
 {
-    std::vector<std::string> names{template_memory_file, template_state_file};
-    for (std::size_t i = 0; i < disks; ++i) {
-        names.push_back(template_disk_file(i));
-    }
     std::vector<WarmTemplate::File> files;
-    for (const std::string& name : names) {
+    for (const std::string& name : template_files(disks)) {
         const fs::path path = folder / name;
-        fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
         sync_file(path);
         const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
         const ByteSize size(fs::file_size(path));
@@ -136,61 +142,57 @@ void put_in_place(const Paths& paths, const fs::path& folder, const WarmTemplate
     sync_directory(templates_folder(paths));
 }
 
-// The files are too young to be noted as verified, as they could change once more within the time that a file system
-// tells apart: then the next launch would read them all.
-void note_as_verified(const Paths& paths, const WarmTemplate& one, const TemplateRequest& request)
-{
-    if (request.record != nullptr) {
-        std::this_thread::sleep_for(registry::VerificationRecord::settling_time + milliseconds(100));
-        static_cast<void>(verify_template(paths, one.id, request.trust, request.account_id, request.record));
-    }
-}
-
-std::string public_key_line(const Instance& instance)
-{
-    std::string line = read_file(instance.ssh_key.native() + ".pub", mebibytes(1));
-    line.erase(line.find_last_not_of(" \r\n") + 1);
-    return line;
-}
-
 } // namespace
+
+TemplateMaking::TemplateMaking(const Paths& paths) : paths_(paths), work_(paths.work, "template-")
+{
+    end_abandoned_templates(paths);
+}
+
+void TemplateMaking::save(const Instance& instance, const std::string& ready, const std::stop_token& stop)
+{
+    if (ready == "maintenance") {
+        throw Error(ErrorKind::launch, R"(the guest did not boot: systemd says "maintenance")");
+    }
+    put_agent_into(paths_, instance, stop);
+    const Json saved = ask_supervisor(paths_, instance.id, {{"request", "save-template"}}, save_limit, stop);
+    template_ = describe(instance, ready, saved);
+    saved_ = Clock::now();
+}
+
+WarmTemplate TemplateMaking::finish(const TemplateSigner& signer)
+{
+    if (!template_) {
+        throw Error(ErrorKind::internal, "a template is to be finished that was not saved");
+    }
+    WarmTemplate one = *std::exchange(template_, std::nullopt);
+    one.made = iso_now();
+    one.files = finish_files(folder(), one.shape.volumes.size());
+    one.took = std::chrono::duration_cast<milliseconds>(Clock::now() - begun_);
+    put_in_place(paths_, folder(), one, signer.key);
+    if (signer.record != nullptr) {
+        // While the files are too young to be noted as verified (they could change once more within the time that a
+        // file system tells apart), the next launch would read them all.
+        std::this_thread::sleep_until(saved_ + registry::VerificationRecord::settling_time + milliseconds(100));
+        static_cast<void>(verify_template(paths_, one.id, signer.trust, one.account, signer.record));
+    }
+    return one;
+}
 
 WarmTemplate make_template(const Paths& paths, const registry::VerifiedImage& image, const TemplateRequest& request,
                            Progress& progress, const std::stop_token& stop)
 {
-    const auto begun = Clock::now();
-    end_abandoned_templates(paths);
-    const WorkFolder work(paths.work, "template-");
-    progress.stage(fmt::format("boot {}", image.image().id));
-    const PassingInstance passing(paths, launch(paths, image, launch_request(request, work.path()), stop).at(0));
-    const Instance& instance = passing.get();
-    WarmTemplate one;
-    one.ready = wait_until_ready(paths, instance, request.boot_limit, stop);
-    if (one.ready == "maintenance") {
-        throw Error(ErrorKind::launch, "the guest did not boot: systemd says \"maintenance\"");
+    TemplateMaking making(paths);
+    {
+        progress.stage(fmt::format("boot {}", image.image().id));
+        const PassingInstance passing(paths,
+                                      launch(paths, image, launch_request(request, making.folder()), stop).at(0));
+        const std::string ready = wait_until_ready(paths, passing.get(), request.boot_limit, stop);
+        progress.stage("save its memory and devices");
+        making.save(passing.get(), ready, stop);
     }
-    progress.stage("save its memory and devices");
-    put_agent_into(paths, instance, stop);
-    const Json saved = ask_supervisor(paths, instance.id, {{"request", "save-template"}}, save_limit, stop);
-    take_disks(paths, instance, work.path());
     progress.stage("digest and sign");
-    one.shape = shape_of(instance, find_qemu_identity());
-    one.id = template_id_of(one.shape);
-    one.account = request.account_id;
-    one.region = image.region();
-    one.image_id = image.image().id;
-    one.image_name = image.image().name;
-    one.image_version = image.image().version.to_string();
-    one.made = iso_now();
-    one.instance_id = instance.id;
-    one.launch_key = public_key_line(instance);
-    one.host_key_types = member(saved, "host_key_types", save_answer).get<std::vector<std::string>>();
-    one.cloud_init = bool_member(saved, "cloud_init", save_answer);
-    one.files = finish_files(work.path(), instance.disks.size());
-    one.took = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
-    put_in_place(paths, work.path(), one, request.key);
-    note_as_verified(paths, one, request);
-    return one;
+    return making.finish(request.signer);
 }
 
 bool is_abandoned_folder(const fs::path& folder)

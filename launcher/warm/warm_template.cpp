@@ -39,16 +39,6 @@ bool is_template_id(std::string_view text)
     return text.size() == 24 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
-bool is_file_name(std::string_view name, std::size_t disks)
-{
-    for (std::size_t i = 0; i < disks; ++i) {
-        if (name == template_disk_file(i)) {
-            return true;
-        }
-    }
-    return name == template_memory_file || name == template_state_file;
-}
-
 [[noreturn]] void refuse_record(std::string_view complaint)
 {
     throw Error(ErrorKind::untrusted, fmt::format("{}: {}", record_what, complaint));
@@ -62,17 +52,19 @@ Digest digest_member(const Json& json, std::string_view key)
 
 std::vector<WarmTemplate::File> files_from_json(const Json& json, std::size_t disks)
 {
+    const std::vector<std::string> known = template_files(disks);
     std::vector<WarmTemplate::File> files;
     for (const Json& file : json) {
         std::string name = string_member(file, "name", record_what);
-        if (!is_file_name(name, disks) || std::ranges::find(files, name, &WarmTemplate::File::name) != files.end()) {
+        if (std::ranges::find(known, name) == known.end() ||
+            std::ranges::find(files, name, &WarmTemplate::File::name) != files.end()) {
             refuse_record("it names a file that is none of a template's");
         }
         files.push_back({std::move(name),
                          ByteSize(static_cast<std::uint64_t>(integer_member(file, "size", record_what))),
                          digest_member(file, "digest")});
     }
-    if (files.size() != disks + 2) {
+    if (files.size() != known.size()) {
         refuse_record("it does not name all files");
     }
     return files;
@@ -142,6 +134,15 @@ const Digest& WarmTemplate::digest_of(std::string_view file) const
 std::string template_disk_file(std::size_t disk)
 {
     return fmt::format("disk{}.qcow2", disk);
+}
+
+std::vector<std::string> template_files(std::size_t disks)
+{
+    std::vector<std::string> files{template_memory_file, template_state_file};
+    for (std::size_t i = 0; i < disks; ++i) {
+        files.push_back(template_disk_file(i));
+    }
+    return files;
 }
 
 fs::path templates_folder(const Paths& paths)

@@ -52,6 +52,7 @@ struct WarmTemplate {
 inline constexpr const char* template_memory_file = "ram";
 inline constexpr const char* template_state_file = "state";
 [[nodiscard]] std::string template_disk_file(std::size_t disk);
+[[nodiscard]] std::vector<std::string> template_files(std::size_t disks); // all three kinds
 
 [[nodiscard]] std::filesystem::path templates_folder(const Paths& paths);
 

@@ -118,6 +118,27 @@ TEST_F(CloneAnswers, TheGuestsWordsCantDriveATerminal)
     EXPECT_EQ(parse_done(json.dump(), identity, now).host_name, "a\\x0ab");
 }
 
+TEST_F(CloneAnswers, OfTheMachineThatGoesOn)
+{
+    const CloneMessage message = thaw_message(now + std::chrono::milliseconds(250));
+    EXPECT_NE(find_value(message, "thaw"), nullptr);
+    EXPECT_EQ(*find_value(message, "time"), "1790000000 250000000");
+    EXPECT_EQ(message.size(), 2U) << "nothing of an identity";
+    EXPECT_NO_THROW(parse_thawed(R"({"answer":"thawed"})"));
+    for (const std::string hostile :
+         {R"({"answer":"frozen"})", R"({"answer":7})", "{}", "[]", "", "thawed", R"({"answer":"failed","reason":7})"}) {
+        EXPECT_THROW(parse_thawed(hostile), Error) << hostile;
+    }
+    EXPECT_THROW(parse_thawed(std::string(100'000, ' ') + R"({"answer":"thawed"})"), Error);
+    try {
+        parse_thawed(R"({"answer":"failed","reason":"\u001b[2Jsetting the clock"})");
+        FAIL();
+    } catch (const Error& error) {
+        EXPECT_EQ(error.kind(), ErrorKind::launch);
+        EXPECT_STREQ(error.what(), "in the guest: \\x1b[2Jsetting the clock");
+    }
+}
+
 TEST_F(CloneAnswers, OnlyKnownHostKeysAreMade)
 {
     const AgentReady ready = parse_ready(R"({"answer":"ready","host_key_types":["ed25519","rsa"],"cloud_init":true})");

@@ -14,6 +14,7 @@ inline Paths paths_in(const std::filesystem::path& home)
     paths.home = home;
     paths.instances = home / "instances";
     paths.run = home / "run";
+    paths.work = home / "work";
     return paths;
 }
 

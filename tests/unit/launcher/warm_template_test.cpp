@@ -4,8 +4,10 @@
 #include "core/file_descriptor.h"
 #include "core/files.h"
 #include "launcher/qemu_command.h"
+#include "launcher/warm/clone_disks.h"
 #include "launcher/warm/guest_memory.h"
 #include "launcher/warm/template_choice.h"
+#include "launcher/warm/template_making.h"
 #include "launcher/warm/template_memory.h"
 #include "tests/unit/launcher/fixtures.h"
 
@@ -194,6 +196,34 @@ TEST_F(Templates, AreListedAndRemoved)
     EXPECT_THAT(list_templates(paths), IsEmpty());
     EXPECT_FALSE(fs::exists(templates_folder(paths) / one.id));
     remove_template(paths, one.id);
+}
+
+TEST_F(Templates, OneThatWasNotFinishedLeavesNothing)
+{
+    fs::path folder;
+    {
+        TemplateMaking making(paths);
+        folder = making.folder();
+        EXPECT_FALSE(is_abandoned_folder(folder));
+        write_file_durably(folder / "ram", "half of it");
+        EXPECT_THROW(static_cast<void>(making.finish({.key = key, .trust = trust})), Error) << "it was not saved";
+        EXPECT_THROW(making.save(instance, "maintenance", {}), Error);
+    }
+    EXPECT_TRUE(is_abandoned_folder(folder));
+    EXPECT_FALSE(fs::exists(folder));
+    EXPECT_THAT(list_templates(paths), IsEmpty());
+}
+
+TEST_F(Templates, ADiskIsCopiedForThisUserAlone)
+{
+    write_file_durably(home.path() / "disk0.qcow2", "written by a boot", 0666);
+    copy_disk(home.path() / "disk0.qcow2", home.path() / "copy");
+    EXPECT_EQ(read_file(home.path() / "copy"), "written by a boot");
+    EXPECT_EQ(fs::status(home.path() / "copy").permissions(), fs::perms::owner_read | fs::perms::owner_write);
+    EXPECT_THROW(copy_disk(home.path() / "disk0.qcow2", home.path() / "copy"), Error) << "it is there";
+    EXPECT_THROW(copy_disk(home.path() / "none", home.path() / "other"), Error);
+    fs::create_symlink("copy", home.path() / "link");
+    EXPECT_THROW(copy_disk(home.path() / "link", home.path() / "third"), Error);
 }
 
 TEST_F(Templates, ACloneMapsTheMemoryPrivatelyAndWaitsForTheState)
