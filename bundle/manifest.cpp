@@ -38,12 +38,16 @@ Json to_json(const Test& test)
             {"timeout_seconds", test.timeout_seconds}};
 }
 
-Json to_json(const LaunchDefaults& launch)
+Json to_json(const LaunchDefaults& launch, int schema)
 {
-    return {{"instance_type", or_null(launch.instance_type)},
-            {"minimum_memory", launch.minimum_memory ? Json(launch.minimum_memory->bytes()) : Json(nullptr)},
-            {"accounts", Json(launch.accounts)},
-            {"deprecated_on", or_null(launch.deprecated_on)}};
+    Json json{{"instance_type", or_null(launch.instance_type)},
+              {"minimum_memory", launch.minimum_memory ? Json(launch.minimum_memory->bytes()) : Json(nullptr)},
+              {"accounts", Json(launch.accounts)},
+              {"deprecated_on", or_null(launch.deprecated_on)}};
+    if (schema >= 4) {
+        json["warm"] = launch.warm;
+    }
+    return json;
 }
 
 Json to_json(const LayerReference& layer, int schema)
@@ -164,7 +168,7 @@ Json to_json(const Manifest& manifest)
         {"root_device_name", manifest.root_device},
         {"block_device_mappings", std::move(devices)},
         {"launch_permissions", {{"public", manifest.launch_public}}},
-        {"launch", to_json(manifest.launch)},
+        {"launch", to_json(manifest.launch, manifest.schema)},
         {"software", to_json(manifest.software)},
         {"parent", to_json(manifest.parent)},
         {"source", to_json(manifest.source, manifest.schema)},
@@ -176,6 +180,9 @@ Json to_json(const Manifest& manifest)
 
 int schema_for(const Manifest& manifest)
 {
+    if (manifest.launch.warm) {
+        return 4;
+    }
     return manifest.source.disk || manifest.source.snapshot ? 3 : 2;
 }
 

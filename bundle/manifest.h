@@ -19,8 +19,9 @@
 namespace kiln::bundle
 {
 
-// The newest that is read, and all before it: 1 had no chunks, and 2 knew no images that came from a foreign disk.
-inline constexpr int newest_manifest_schema = 3;
+// The newest that is read, and all before it: 1 had no chunks, 2 knew no images that came from a foreign disk, and 3 no
+// templates of warm launches.
+inline constexpr int newest_manifest_schema = 4;
 
 // The parts of a large layer, so that all processors can check it at once.
 struct LayerChunks {
@@ -109,6 +110,7 @@ struct LaunchDefaults {
     std::optional<ByteSize> minimum_memory{};
     std::vector<std::string> accounts{};        // that may launch it, besides the owner
     std::optional<std::string> deprecated_on{}; // "2027-11-23"
+    bool warm = false;                          // a test of it leaves a template of warm launches; from schema 4 on
 };
 
 struct Manifest {

@@ -335,7 +335,7 @@ Manifest manifest_from_json(const Json& json)
     read_os(reader.object("os"), manifest);
     read_devices(reader, manifest);
     manifest.launch_public = read_launch_permissions(reader.object("launch_permissions"));
-    manifest.launch = read_launch(reader.object("launch"));
+    manifest.launch = read_launch(reader.object("launch"), manifest.schema);
     read_software(reader, manifest);
     manifest.parent = read_parent(reader);
     manifest.source = read_source(reader.object("source"), manifest.schema);

@@ -94,7 +94,7 @@ Test read_test(ObjectReader reader)
     return test;
 }
 
-LaunchDefaults read_launch(ObjectReader reader)
+LaunchDefaults read_launch(ObjectReader reader, int schema)
 {
     LaunchDefaults launch;
     launch.instance_type = reader.string_or_null("instance_type", longest_word);
@@ -119,6 +119,7 @@ LaunchDefaults read_launch(ObjectReader reader)
     if (launch.deprecated_on && !is_date(*launch.deprecated_on)) {
         reader.refuse("deprecated_on", "is not a day like 2027-11-23");
     }
+    launch.warm = schema >= 4 && reader.boolean("warm");
     reader.finish();
     return launch;
 }

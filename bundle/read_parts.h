@@ -18,6 +18,6 @@ namespace kiln::bundle
                                       Lines lines = Lines::one);
 
 [[nodiscard]] Test read_test(ObjectReader reader);
-[[nodiscard]] LaunchDefaults read_launch(ObjectReader reader);
+[[nodiscard]] LaunchDefaults read_launch(ObjectReader reader, int schema);
 
 } // namespace kiln::bundle

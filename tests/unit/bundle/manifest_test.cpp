@@ -62,9 +62,9 @@ TEST(Manifest, NeedsEveryField)
 TEST(Manifest, RefusesANewerSchemaWithTheReason)
 {
     Json json = to_json(sample_manifest());
-    json["schema"] = 4;
+    json["schema"] = 5;
     json["something_new"] = true;
-    EXPECT_EQ("manifest: schema 4 was made by a newer Kiln; this one reads up to 3", complaint_about(json));
+    EXPECT_EQ("manifest: schema 5 was made by a newer Kiln; this one reads up to 4", complaint_about(json));
     json["schema"] = 0;
     EXPECT_EQ("manifest: schema: 0 does not exist", complaint_about(json));
 }
@@ -164,6 +164,44 @@ TEST(Manifest, OnlyADiskHasADiskAndOnlyFromSchema3On)
     EXPECT_EQ("manifest: source.kind: is not one of the known values", complaint_about(json));
     json["source"]["kind"] = "recipe";
     EXPECT_EQ("manifest: source.disk: is not a field that this version of Kiln knows", complaint_about(json));
+}
+
+TEST(Manifest, ThatAsksForWarmLaunchesIsWrittenAsItsGoldenFileOfSchema4)
+{
+    Manifest manifest = sample_manifest();
+    manifest.launch.warm = true;
+    manifest.schema = schema_for(manifest);
+    EXPECT_EQ(4, manifest.schema);
+    test::expect_golden("bundle/manifest-schema-4.json", canonical_json(to_json(manifest)) + "\n");
+    EXPECT_TRUE(manifest_from_json(to_json(manifest)).launch.warm);
+    EXPECT_EQ(to_json(manifest), to_json(manifest_from_json(to_json(manifest))));
+    manifest.source.snapshot.emplace(); // of an instance of it
+    EXPECT_EQ(4, schema_for(manifest));
+    EXPECT_EQ(to_json(manifest), to_json(manifest_from_json(to_json(manifest))));
+}
+
+TEST(Manifest, OnlyFromSchema4OnIsThereAWordOfWarmLaunches)
+{
+    Manifest manifest = sample_manifest();
+    manifest.schema = 4;
+    const Json json = to_json(manifest);
+    EXPECT_EQ(Json(false), json.at("launch").at("warm"));
+    EXPECT_FALSE(manifest_from_json(json).launch.warm);
+    for (const Json& wrong : {Json(1), Json("true"), Json(nullptr)}) {
+        Json hostile = json;
+        hostile["launch"]["warm"] = wrong;
+        EXPECT_EQ("manifest: launch.warm: is not true or false", complaint_about(hostile));
+    }
+    Json without = json;
+    without["launch"].erase("warm");
+    EXPECT_EQ("manifest: launch.warm: is missing", complaint_about(without));
+    for (const int schema : {2, 3}) {
+        manifest.schema = schema;
+        Json old = to_json(manifest);
+        EXPECT_FALSE(old.at("launch").contains("warm"));
+        old["launch"]["warm"] = true;
+        EXPECT_EQ("manifest: launch.warm: is not a field that this version of Kiln knows", complaint_about(old));
+    }
 }
 
 TEST(Manifest, ChunksGrowWithTheLayer)
