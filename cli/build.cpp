@@ -76,7 +76,8 @@ bundle::LaunchDefaults to_bundle(const recipes::LaunchDefaults& launch)
     return {.instance_type = filled(launch.instance_type),
             .minimum_memory = launch.minimum_memory == ByteSize() ? std::nullopt : std::optional(launch.minimum_memory),
             .accounts = launch.accounts,
-            .deprecated_on = filled(launch.deprecated_on)};
+            .deprecated_on = filled(launch.deprecated_on),
+            .warm = launch.warm};
 }
 
 bundle::Manifest manifest_for(const recipes::Recipe& recipe, const std::string& owner)

@@ -58,6 +58,9 @@ std::string describe(const registry::Image& image, const bundle::Manifest& manif
         {"Packages", fmt::format("{} (`--json` lists them)", manifest.software.size())},
         {"Tests", std::to_string(manifest.tests.size())},
     };
+    if (manifest.launch.warm) {
+        rows.push_back({"Warm launches", "from its smoke test on"});
+    }
     if (manifest.parent) {
         rows.push_back({"Parent", fmt::format("{} {}", manifest.parent->name, manifest.parent->version.to_string())});
     }

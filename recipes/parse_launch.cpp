@@ -38,6 +38,7 @@ LaunchDefaults parse_launch(TableReader& root)
             table->fail("tags", {fmt::format("has more than {} tags", most_tags), "remove some"});
         }
         launch.deprecated_on = table->find("deprecated_on", rules::date).value_or("");
+        launch.warm = table->find_flag("warm", launch.warm);
         table->finish();
     }
     return launch;

@@ -253,6 +253,7 @@ struct LaunchDefaults {
     ByteSize minimum_memory{};           // 0: none
     std::map<std::string, std::string> tags{};
     std::string deprecated_on{}; // "2027-11-23"; empty: never
+    bool warm = false;           // its smoke test leaves a template of warm launches
 };
 
 // What the recipe is made of besides its own text, for the provenance.

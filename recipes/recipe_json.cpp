@@ -213,6 +213,21 @@ Json steps_json(const std::vector<Step>& steps)
     return json;
 }
 
+// "warm" only where it is asked for, so that the digests of recipes that say nothing of it stay what they were.
+Json launch_json(const LaunchDefaults& launch)
+{
+    Json json{{"public", launch.is_public},
+              {"accounts", launch.accounts},
+              {"instance_type", or_null(launch.instance_type)},
+              {"minimum_memory", launch.minimum_memory.bytes()},
+              {"tags", launch.tags},
+              {"deprecated_on", or_null(launch.deprecated_on)}};
+    if (launch.warm) {
+        json["warm"] = true;
+    }
+    return json;
+}
+
 } // namespace
 
 Json to_json(const Step& step)
@@ -272,13 +287,7 @@ Json to_json(const Recipe& recipe)
             {"steps", steps_json(recipe.steps)},
             {"validations", steps_json(recipe.validations)},
             {"tests", std::move(tests)},
-            {"launch",
-             {{"public", recipe.launch.is_public},
-              {"accounts", recipe.launch.accounts},
-              {"instance_type", or_null(recipe.launch.instance_type)},
-              {"minimum_memory", recipe.launch.minimum_memory.bytes()},
-              {"tags", recipe.launch.tags},
-              {"deprecated_on", or_null(recipe.launch.deprecated_on)}}},
+            {"launch", launch_json(recipe.launch)},
             {"keep", recipe.keep}};
 }
 

@@ -175,6 +175,7 @@ TEST_F(EveryKey, DigestFollowsEveryValue)
         {"minimum_memory = \"1GiB\"", ""},
         {"team = \"web\"", "team = \"mail\""},
         {"deprecated_on = \"2027-11-23\"", ""},
+        {"warm = true", ""},
         {"keep = [\"/var/log/app/*\"]", ""},
         {"\"boots\"", "\"starts\""},
         {"systemctl is-system-running", "true"},

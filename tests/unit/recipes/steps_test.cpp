@@ -7,6 +7,7 @@
 
 #include <ctime>
 #include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <sys/stat.h>
 
 namespace kiln::recipes::test
@@ -236,6 +237,7 @@ instance_type = "t3.small"
 minimum_memory = "1GiB"
 deprecated_on = "2028-02-29"
 tags = { team = "web", tier = 1 }
+warm = true
 [seal]
 keep = ["/var/log/app/*"]
 )"),
@@ -245,17 +247,28 @@ keep = ["/var/log/app/*"]
     EXPECT_TRUE(recipe.launch.is_public);
     EXPECT_EQ(recipe.launch.minimum_memory, gibibytes(1));
     EXPECT_EQ(recipe.launch.tags.at("tier"), "1");
+    EXPECT_TRUE(recipe.launch.warm);
     EXPECT_EQ(recipe.keep, (std::vector<std::string>{"/var/log/app/*"}));
+}
+
+TEST(SmallTables, ARecipeThatSaysNothingOfWarmLaunchesHasTheDigestOfBefore)
+{
+    const Recipe silent = parse_recipe(extended(""), "x.toml");
+    EXPECT_FALSE(to_json(silent).at("launch").contains("warm"));
+    EXPECT_EQ(parse_recipe(extended("[launch]\nwarm = false\n"), "x.toml").digest, silent.digest);
+    EXPECT_NE(parse_recipe(extended("[launch]\nwarm = true\n"), "x.toml").digest, silent.digest);
+    EXPECT_THAT(what_of(extended("[launch]\nwarm = \"yes\"\n")),
+                testing::HasSubstr("launch.warm: must be true or false, not a string"));
 }
 
 TEST(SmallTables, RefuseWhatIsWrong)
 {
-    for (const std::string bad :
-         {"[boot]\nfirmware = \"efi\"", "[boot]\nkernel_command_line = \"a\\\"; reboot\"",
-          "[boot]\nkernel_command_line = \"$(x)\"", "[launch]\naccounts = [\"12345678901\"]",
-          "[launch]\ninstance_type = \"small\"", "[launch]\ndeprecated_on = \"2027-02-29\"",
-          "[launch]\ndeprecated_on = 2027-02-28", "[launch]\ntags = { \"aws:x\" = \"1\" }", "[seal]\nkeep = [\"/*\"]",
-          "[seal]\nkeep = [\"/a/../b\"]", "[launch]\npublik = true"}) {
+    for (const std::string bad : {"[boot]\nfirmware = \"efi\"", "[boot]\nkernel_command_line = \"a\\\"; reboot\"",
+                                  "[boot]\nkernel_command_line = \"$(x)\"", "[launch]\naccounts = [\"12345678901\"]",
+                                  "[launch]\ninstance_type = \"small\"", "[launch]\ndeprecated_on = \"2027-02-29\"",
+                                  "[launch]\ndeprecated_on = 2027-02-28", "[launch]\ntags = { \"aws:x\" = \"1\" }",
+                                  "[seal]\nkeep = [\"/*\"]", "[seal]\nkeep = [\"/a/../b\"]", "[launch]\npublik = true",
+                                  "[launch]\nwarm = \"yes\"", "[launch]\nwarm = 1"}) {
         EXPECT_EQ(diagnostics_of(extended(bad + "\n")).size(), 1U) << bad << what_of(extended(bad + "\n"));
     }
 }
