@@ -4,6 +4,7 @@
 
 #include "cli/launch_image.h"
 #include "cli/verification.h"
+#include "cli/warm_templates.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/text.h"
@@ -90,9 +91,7 @@ void make(const Context& context, const WarmCommandOptions& options)
     const launcher::WarmTemplate one =
         launcher::make_template(context.paths, verified, request, progress, context.stop);
     progress.finish();
-    if (one.ready != "running" && one.ready != "agent") {
-        fmt::print(stderr, "kiln: the guest said \"{}\" when it was saved, and so will its clones\n", one.ready);
-    }
+    note_ready(one);
     print_result(context, to_json(one),
                  options.quiet ? one.id + "\n"
                                : fmt::format("{} {} is warm as a {}: the template {} was made in {}\n", one.image_name,

@@ -95,6 +95,10 @@ std::vector<launcher::Instance> launch_image(const Context& context, const std::
 
     progress.stage(fmt::format("launch {} as {}", image.id, instance_type.name));
     const signing::TrustStore trust = context.trust();
+    std::optional<launcher::WarmOptions> warm;
+    if (!options.template_folder) {
+        warm.emplace(launcher::WarmOptions{.trust = trust, .record = &record, .cold = options.cold});
+    }
     std::vector<launcher::Instance> launched =
         launcher::launch(context.paths, verified,
                          {.type = instance_type,
@@ -113,8 +117,8 @@ std::vector<launcher::Instance> launch_image(const Context& context, const std::
                           .count = options.count,
                           .client_token = options.client_token,
                           .network = options.network,
-                          .warm = launcher::WarmOptions{.trust = trust, .record = &record, .cold = options.cold},
-                          .template_folder = {}},
+                          .warm = warm,
+                          .template_folder = options.template_folder},
                          context.stop);
     note_cold_launches(launched, options.cold);
     return launched;

@@ -10,6 +10,7 @@
 #include "launcher/storage/volume_request.h"
 
 #include <chrono>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,7 +35,8 @@ struct LaunchOptions {
     unsigned count = 1;
     std::optional<launcher::ClientToken> client_token{};
     launcher::NetworkChoice network{};
-    bool cold = false; // also where there is a template of the AMI
+    bool cold = false;                                      // also where there is a template of the AMI
+    std::optional<std::filesystem::path> template_folder{}; // as in launcher::LaunchRequest
 };
 
 // The option of that name, which both commands have.

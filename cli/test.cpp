@@ -2,6 +2,7 @@
 // kiln test AMI: launch, run the image's own tests, terminate whatever happens.
 #include "cli/context.h"
 #include "cli/launch_image.h"
+#include "cli/test_template.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "core/progress.h"
@@ -52,6 +53,7 @@ struct Outcome {
     std::vector<launcher::TestResult> results;
     launcher::Diagnosis diagnosis; // where one failed
     std::optional<BootTime> boot;  // where it booted
+    std::optional<std::string> template_id{};
 
     [[nodiscard]] std::size_t failed() const
     {
@@ -88,16 +90,17 @@ private:
     bool terminated_ = false;
 };
 
-// A guest that does not come up is a failed test, not a failure of Kiln.
-launcher::TestResult boot(const Context& context, const launcher::Instance& instance, unsigned timeout)
+// A guest that does not come up is a failed test, not a failure of Kiln. `word`: its own, when it is up.
+launcher::TestResult boot(const Context& context, const launcher::Instance& instance, unsigned timeout,
+                          std::string& word)
 {
     launcher::TestResult result;
     result.name = "boots";
     const auto started = std::chrono::steady_clock::now();
     try {
-        launcher::wait_until_ready(context.paths, instance,
-                                   timeout != 0 ? std::chrono::seconds(timeout) : ready_timeout(context, instance),
-                                   context.stop);
+        word = launcher::wait_until_ready(
+            context.paths, instance, timeout != 0 ? std::chrono::seconds(timeout) : ready_timeout(context, instance),
+            context.stop);
         result.passed = true;
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::launch) {
@@ -154,16 +157,20 @@ std::string describe(const BootTime& boot, unsigned tolerance)
 }
 
 Outcome run_in(const Context& context, const launcher::Instance& instance, const std::vector<bundle::Test>& tests,
-               const TestOptions& options, Progress& progress)
+               const TestOptions& options, TestTemplate& saving, Progress& progress)
 {
     Outcome outcome;
+    std::string word;
     progress.stage("boot");
-    outcome.results = {boot(context, instance, options.boot_timeout)};
+    outcome.results = {boot(context, instance, options.boot_timeout, word)};
     if (outcome.results.front().passed) {
         outcome.boot = judge_boot(context, instance, outcome.results.front().elapsed.count(), options);
         if (outcome.boot->slower && options.strict_boot_time) {
             outcome.results.push_back(
                 {.name = "boot time", .failure = describe(*outcome.boot, options.boot_tolerance)});
+        }
+        if (outcome.failed() == 0) { // before the tests change anything
+            saving.save(instance, word, progress);
         }
         const auto more = launcher::run_tests(context.paths, instance, tests, progress, context.stop);
         outcome.results.insert(outcome.results.end(), more.begin(), more.end());
@@ -256,17 +263,19 @@ void print_outcome(const Context& context, const registry::Image& image, const O
                 {"tolerance_percent", options.boot_tolerance},
                 {"slower", slower}};
     }
-    print_result(context,
-                 {{"image_id", image.id},
-                  {"failed", outcome.failed()},
-                  {"tests", to_json(outcome.results)},
-                  {"boot", boot},
-                  {"attested", options.attest},
-                  {"guest_output", diagnosis.empty() ? Json() : Json(diagnosis)}},
-                 to_text(outcome.results) +
-                     (slower ? "slow  " + describe(*outcome.boot, options.boot_tolerance) + "\n" : "") + diagnosis +
-                     fmt::format("{} {}: {} passed, {} failed\n", image.id, image.name,
-                                 outcome.results.size() - outcome.failed(), outcome.failed()));
+    print_result(
+        context,
+        {{"image_id", image.id},
+         {"failed", outcome.failed()},
+         {"tests", to_json(outcome.results)},
+         {"boot", boot},
+         {"attested", options.attest},
+         {"template_id", outcome.template_id ? Json(*outcome.template_id) : Json()},
+         {"guest_output", diagnosis.empty() ? Json() : Json(diagnosis)}},
+        to_text(outcome.results) + (slower ? "slow  " + describe(*outcome.boot, options.boot_tolerance) + "\n" : "") +
+            (outcome.template_id ? fmt::format("warm  the template {}\n", *outcome.template_id) : "") + diagnosis +
+            fmt::format("{} {}: {} passed, {} failed\n", image.id, image.name,
+                        outcome.results.size() - outcome.failed(), outcome.failed()));
 }
 
 void test(Context& context, const TestOptions& options)
@@ -277,7 +286,8 @@ void test(Context& context, const TestOptions& options)
     if (options.attest) {
         require_owner(context, image);
     }
-    const std::vector<bundle::Test> tests = region->load_manifest(image).tests;
+    const bundle::Manifest manifest = region->load_manifest(image);
+    TestTemplate saving(context, manifest.launch.warm);
     TestInstance instance(context.paths,
                           launch_image(context, image.id,
                                        {.type = options.type.empty() ? std::nullopt : std::optional(options.type),
@@ -285,16 +295,20 @@ void test(Context& context, const TestOptions& options)
                                         .allow_unsigned = options.allow_unsigned,
                                         .untested = true,
                                         .verify = options.verify,
-                                        .cold = true}, // it is a test of its boot
+                                        .cold = true, // it is a test of its boot
+                                        .template_folder = saving.folder()},
                                        progress)
                               .at(0));
     const std::string title = fmt::format("{}@{}", image.name, image.version.to_string());
     Outcome outcome;
     {
         const QuietGithub quiet(options.github);
-        outcome = run_in(context, instance.get(), tests, options, progress);
+        outcome = run_in(context, instance.get(), manifest.tests, options, saving, progress);
         progress.stage("terminate");
         instance.terminate();
+        if (outcome.failed() == 0) {
+            outcome.template_id = saving.finish(progress);
+        }
         progress.finish();
         if (!options.junit.empty()) {
             write_file_durably(options.junit,

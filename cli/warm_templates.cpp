@@ -1,10 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/warm_templates.h"
 
-#include "launcher/warm/warm_template.h"
+#include "core/text.h"
+
+#include <fmt/format.h>
 
 namespace kiln::cli
 {
+
+void note_ready(const launcher::WarmTemplate& one)
+{
+    if (one.ready != "running" && one.ready != "agent") {
+        fmt::print(stderr, "kiln: the guest said \"{}\" when it was saved, and so will its clones\n",
+                   printable(one.ready, false));
+    }
+}
 
 std::vector<std::string> remove_templates_of_gone_images(const Paths& paths, const registry::Region& region,
                                                          bool dry_run)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Templates of warm launches whose AMI is gone.
+// What commands have in common about templates of warm launches.
 #pragma once
 
 #include "core/paths.h"
+#include "launcher/warm/warm_template.h"
 #include "registry/region.h"
 
 #include <string>
@@ -10,6 +11,9 @@
 
 namespace kiln::cli
 {
+
+// One line where the guest was not all well when it was saved, as its clones won't be.
+void note_ready(const launcher::WarmTemplate& one);
 
 // Removes those that were made of images of this region that are deregistered, or unknown to it. Returns their ids.
 // With `dry_run` it removes nothing.

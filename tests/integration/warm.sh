@@ -3,6 +3,7 @@
 # Warm launches of a real guest: each clone has an identity of its own, what does not fit or is broken starts cold, and a
 # clone is stopped, started and ended as any other instance. Takes the number of clones; the default is a quick one.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lib_warm.sh"
 need qemu-system-x86_64 ssh-keygen jq
 count=${2:-2}
 type=t3.small
@@ -126,4 +127,25 @@ for _ in $(seq 120); do in_guest "$first" true 2>/dev/null && break; sleep 1; do
 equals "$(in_guest "$first" 'cat /etc/machine-id')" "$(cat "$scratch/machine-id")"
 equals "$(in_guest "$first" 'cat /var/lib/kept')" kept
 expect 0 "$kiln" instance terminate "$first"
+nothing_left_in_work
+
+say "a smoke test saves its instance booted where the recipe asks for it, and only when all has passed"
+build_warm_tested
+"$kiln" test warm-tested --type t3.nano >"$scratch/nano" 2>&1 & # two boots at once, for the time that they take
+nano=$! status=0
+"$kiln" test warm-tested --json >"$scratch/test.json" 2>"$scratch/test.err" || true
+wait $nano || status=$?
+equals $status 13
+grep -q "FAIL  has the memory of a t3.small" "$scratch/nano" || fail "$(cat "$scratch/nano")"
+grep -q "done: save it booted" "$scratch/nano" || fail "it was not saved: $(cat "$scratch/nano")"
+template=$(jq -r .template_id "$scratch/test.json")
+[[ $template =~ ^[0-9a-f]{24}$ ]] || fail "no template: $template: $(cat "$scratch/test.err")"
+equals "$(jq .failed "$scratch/test.json")" 0
+equals "$("$kiln" image warm --list --json | jq -r '.[].template_id')" "$template"
+equals "$("$kiln" instance list --json)" "[]"
+id=$("$kiln" run warm-tested --wait --quiet)
+instances+=("$id")
+equals "$("$kiln" instance show "$id" --json | jq -r '.warm | "\(.launched_warm) \(.template_id)"')" "true $template"
+in_guest "$id" 'test ! -e /etc/changed-by-a-test && systemctl is-system-running' >/dev/null || fail "it has what the tests did"
+expect 0 "$kiln" instance terminate "$id"
 nothing_left_in_work
