@@ -75,12 +75,6 @@ NbdDisk::NbdDisk(const std::filesystem::path& socket, const std::string& export_
 
 NbdDisk::~NbdDisk() = default;
 
-NbdDisk::NbdDisk(NbdDisk&& other) noexcept
-    : handle_(std::move(other.handle_)), name_(std::move(other.name_)), size_(other.size_)
-{
-    handle_->name = &name_;
-}
-
 std::vector<NbdDisk::Extent> NbdDisk::allocated(std::uint32_t depth)
 {
     std::vector<Extent> all;

@@ -20,8 +20,6 @@ public:
     // Throws Error{io}, as all below.
     NbdDisk(const std::filesystem::path& socket, const std::string& export_name);
     ~NbdDisk();
-    NbdDisk(NbdDisk&&) noexcept;
-    NbdDisk& operator=(NbdDisk&&) = delete;
     NbdDisk(const NbdDisk&) = delete;
     NbdDisk& operator=(const NbdDisk&) = delete;
 
