@@ -24,6 +24,8 @@ inline constexpr std::string_view sbom_artifact_type = "application/spdx+json"; 
 inline constexpr std::string_view provenance_artifact_type = "application/vnd.in-toto+json"; // SLSA v1
 inline constexpr std::string_view lock_artifact_type = "application/vnd.kiln.lock.v1+json";  // RECIPE.lock.json
 inline constexpr std::string_view component_artifact_type = "application/vnd.kiln.component.v1+toml"; // and its text's
+inline constexpr std::string_view template_artifact_type = "application/vnd.kiln.warm-template.v1+json";
+inline constexpr std::string_view zstd_type = "application/zstd"; // RFC 8878; of a template's files
 inline constexpr std::string_view dsse_type = "application/vnd.dsse.envelope.v1+json";
 inline constexpr std::string_view oci_manifest_type = "application/vnd.oci.image.manifest.v1+json";
 inline constexpr std::string_view oci_index_type = "application/vnd.oci.image.index.v1+json";
@@ -45,9 +47,10 @@ struct Descriptor {
 // The OCI manifest of an AMI, canonical JSON bytes.
 [[nodiscard]] std::string ami_oci_manifest(const Manifest& manifest, const Descriptor& config);
 
-// The OCI manifest that attaches a DSSE envelope to the manifest `subject`: a signature or an attestation.
+// The OCI manifest that attaches a DSSE envelope to the manifest `subject`: a signature or an attestation, perhaps with
+// `files` that it is about, of zstd_type.
 [[nodiscard]] std::string attached_oci_manifest(std::string_view artifact_type, const Descriptor& envelope,
-                                                const Descriptor& subject);
+                                                const Descriptor& subject, const std::vector<Descriptor>& files = {});
 
 // What an AMI's OCI manifest names. Throws Error{untrusted} unless it is one of ours.
 struct AmiOciManifest {
@@ -57,13 +60,15 @@ struct AmiOciManifest {
 [[nodiscard]] AmiOciManifest parse_ami_oci_manifest(std::string_view bytes);
 
 // What such a manifest names; `config` is always the empty blob. Throws Error{untrusted}, also for one of another
-// artifact type.
+// artifact type, or with more files.
 struct AttachedOciManifest {
     Descriptor config;
     Descriptor envelope;
+    std::vector<Descriptor> files;
     Descriptor subject;
 };
-[[nodiscard]] AttachedOciManifest parse_attached_oci_manifest(std::string_view bytes, std::string_view artifact_type);
+[[nodiscard]] AttachedOciManifest parse_attached_oci_manifest(std::string_view bytes, std::string_view artifact_type,
+                                                              std::size_t most_files = 0);
 
 // The OCI manifest of a recipe's component, whose TOML is `document`; and what such a manifest names. Throws
 // Error{untrusted}.

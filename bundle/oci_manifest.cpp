@@ -117,13 +117,18 @@ std::string ami_oci_manifest(const Manifest& manifest, const Descriptor& config)
                              {"vnd.kiln.architecture", manifest.architecture}}}});
 }
 
-std::string attached_oci_manifest(std::string_view artifact_type, const Descriptor& envelope, const Descriptor& subject)
+std::string attached_oci_manifest(std::string_view artifact_type, const Descriptor& envelope, const Descriptor& subject,
+                                  const std::vector<Descriptor>& files)
 {
+    Json layers = Json::array({to_json(envelope)});
+    for (const Descriptor& file : files) {
+        layers.push_back(to_json(file));
+    }
     return canonical_json({{"schemaVersion", 2},
                            {"mediaType", oci_manifest_type},
                            {"artifactType", artifact_type},
                            {"config", to_json(empty_config())},
-                           {"layers", Json::array({to_json(envelope)})},
+                           {"layers", layers},
                            {"subject", to_json(subject)},
                            {"annotations", Json::object()}});
 }
@@ -143,17 +148,26 @@ AmiOciManifest parse_ami_oci_manifest(std::string_view bytes)
     return manifest;
 }
 
-AttachedOciManifest parse_attached_oci_manifest(std::string_view bytes, std::string_view artifact_type)
+AttachedOciManifest parse_attached_oci_manifest(std::string_view bytes, std::string_view artifact_type,
+                                                std::size_t most_files)
 {
     const Json json = parse_untrusted(bytes, "artifact manifest");
     ObjectReader reader(json, "artifact manifest");
     read_heading(reader, artifact_type);
     Descriptor config = read_empty_config(reader);
-    Descriptor envelope = read_only_layer(reader, dsse_type, "envelope");
+    const std::size_t count = reader.array("layers", 1 + most_files).size();
+    if (count == 0) {
+        reader.refuse("layers", "does not have exactly one envelope");
+    }
+    Descriptor envelope = read_descriptor(reader.element("layers", 0), dsse_type);
+    std::vector<Descriptor> files;
+    for (std::size_t i = 1; i < count; ++i) {
+        files.push_back(read_descriptor(reader.element("layers", i), zstd_type));
+    }
     Descriptor subject = read_descriptor(reader.object("subject"), oci_manifest_type);
     skip_annotations(reader);
     reader.finish();
-    return {std::move(config), std::move(envelope), std::move(subject)};
+    return {std::move(config), std::move(envelope), std::move(files), std::move(subject)};
 }
 
 std::string component_oci_manifest(const Descriptor& document)

@@ -22,6 +22,9 @@ std::string_view predicate_type_of(std::string_view artifact_type)
     if (artifact_type == bundle::lock_artifact_type) {
         return "https://kiln.invalid/lock/v1";
     }
+    if (artifact_type == bundle::template_artifact_type) {
+        return "https://kiln.invalid/warm-template/v1";
+    }
     throw Error(ErrorKind::internal, fmt::format("nothing of type {} is attached to images", artifact_type));
 }
 

@@ -8,11 +8,12 @@ namespace kiln::registry
 {
 
 bundle::Descriptor store_envelope(const std::string& envelope, std::string_view artifact_type,
-                                  const bundle::Descriptor& subject, const bundle::Layout& layout)
+                                  const bundle::Descriptor& subject, const bundle::Layout& layout,
+                                  const std::vector<bundle::Descriptor>& files)
 {
     static_cast<void>(layout.put(bundle::oci_empty_blob, bundle::oci_empty_type));
     const bundle::Descriptor stored = layout.put(envelope, bundle::dsse_type);
-    return layout.put(bundle::attached_oci_manifest(artifact_type, stored, subject), bundle::oci_manifest_type);
+    return layout.put(bundle::attached_oci_manifest(artifact_type, stored, subject, files), bundle::oci_manifest_type);
 }
 
 std::optional<Json> find_predicate(const bundle::Layout& layout, const Digest& subject, std::string_view artifact_type,

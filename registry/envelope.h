@@ -14,9 +14,10 @@
 namespace kiln::registry
 {
 
-// Stores the envelope and the manifest that attaches it to `subject`; returns the latter.
+// Stores the envelope and the manifest that attaches it to `subject`, with `files` that are stored; returns the latter.
 bundle::Descriptor store_envelope(const std::string& envelope, std::string_view artifact_type,
-                                  const bundle::Descriptor& subject, const bundle::Layout& layout);
+                                  const bundle::Descriptor& subject, const bundle::Layout& layout,
+                                  const std::vector<bundle::Descriptor>& files = {});
 
 // The predicate of the first attestation about the manifest `subject` that one of the keys signed. What is wrong with
 // others is added to `faults`: none, and there is no attestation.

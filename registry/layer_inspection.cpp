@@ -167,7 +167,7 @@ std::vector<Task> distinct(const bundle::Layout& layout, const std::vector<bundl
 
 std::map<std::string, LayerFinding> inspect_layers(const bundle::Layout& layout,
                                                    const std::vector<bundle::LayerReference>& layers, Reading reading,
-                                                   VerificationRecord* record)
+                                                   VerificationRecord* record, BlobContent content)
 {
     const auto began = std::chrono::system_clock::now();
     std::vector<Task> tasks = distinct(layout, layers);
@@ -190,7 +190,7 @@ std::map<std::string, LayerFinding> inspect_layers(const bundle::Layout& layout,
     std::vector<VerificationRecord::Entry> whole;
     std::map<std::string, LayerFinding> findings;
     for (Task& task : tasks) {
-        if (!task.finding.fault) {
+        if (!task.finding.fault && content == BlobContent::layer) {
             // Last, as it is only worth saying of what the signer meant.
             task.finding.fault = fault_of([&] { require_safe_header(task); });
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads layer blobs whole and compares them with what the manifest says, on all processors; a signer's layer may name
-// no other file either. Private to registry/.
+// Reads blobs whole and compares them with what their manifest says, on all processors; a signer's layer may name no
+// other file either. Private to registry/.
 #pragma once
 
 #include "bundle/manifest.h"
@@ -20,10 +20,14 @@ struct LayerFinding {
     bool unread = false;              // the record says that it was whole, and it is unchanged since
 };
 
+// What is in the blobs: a layer's header is looked at.
+enum class BlobContent { layer, other };
+
 // By the digest's hex digits. Each blob is read at most once. `record`, when not null, is told of what was whole, and
 // is asked first when `reading` says so.
 [[nodiscard]] std::map<std::string, LayerFinding> inspect_layers(const bundle::Layout& layout,
                                                                  const std::vector<bundle::LayerReference>& layers,
-                                                                 Reading reading, VerificationRecord* record);
+                                                                 Reading reading, VerificationRecord* record,
+                                                                 BlobContent content = BlobContent::layer);
 
 } // namespace kiln::registry
