@@ -4,7 +4,6 @@
 #include "cli/image_text.h"
 #include "cli/publish.h"
 #include "cli/refusals.h"
-#include "cli/warm_templates.h"
 #include "core/error.h"
 #include "core/timestamp.h"
 
@@ -38,7 +37,6 @@ void make_change(Context& context, const std::string& reference, const MakeChang
     Json json = to_json(now, context.region);
     json["channels"] = region->channels_of(now);
     json["changed"] = changed;
-    remove_templates_of_gone_images(context.paths, *region);
     print_result(context, json, lifecycle_line(now) + (changed ? "" : "Nothing changed: it was like that.\n"));
 }
 

@@ -6,7 +6,6 @@
 #include "cli/verification.h"
 #include "cli/warm_templates.h"
 #include "core/error.h"
-#include "core/files.h"
 #include "core/text.h"
 #include "core/timestamp.h"
 #include "launcher/warm/template_making.h"
@@ -27,42 +26,40 @@ struct WarmCommandOptions {
     bool quiet = false;
 };
 
-std::vector<launcher::WarmTemplate> templates_of(const Context& context, const std::optional<Digest>& manifest)
+using Templates = std::vector<launcher::StoredTemplate>;
+
+Json json_of(const launcher::StoredTemplate& one)
 {
-    std::vector<launcher::WarmTemplate> templates = launcher::list_templates(context.paths);
-    std::erase_if(templates, [&](const launcher::WarmTemplate& one) {
-        return manifest && one.shape.image_manifest != manifest->to_string();
-    });
-    return templates;
+    Json json = to_json(one.description);
+    json["stored_size"] = one.artifact.size().bytes();
+    json["manifest"] = one.artifact.manifest.to_string();
+    return json;
 }
 
-void show_templates(const Context& context, const std::vector<launcher::WarmTemplate>& templates)
+void show_templates(const Context& context, const Templates& templates)
 {
     Json json = Json::array();
     std::vector<std::vector<std::string>> rows = {{"TEMPLATE", "IMAGE", "TYPE", "ACCELERATOR", "SIZE", "MADE"}};
-    for (const launcher::WarmTemplate& one : templates) {
-        json.push_back(to_json(one));
-        const std::filesystem::path folder = launcher::templates_folder(context.paths) / one.id;
-        ByteSize stored;
-        for (const launcher::WarmTemplate::File& file : one.files) {
-            stored = stored + allocated_size(folder / file.name);
-        }
-        json.back()["stored_size"] = stored.bytes();
+    for (const launcher::StoredTemplate& stored : templates) {
+        const launcher::WarmTemplate& one = stored.description;
+        json.push_back(json_of(stored));
         rows.push_back({one.id, one.image_name + "@" + one.image_version, one.shape.type,
-                        std::string(name_of(one.shape.accelerator)), to_string(stored), one.made});
+                        std::string(name_of(one.shape.accelerator)), to_string(stored.artifact.size()), one.made});
     }
     print_result(context, json,
                  rows.size() == 1 ? "There is no template; `kiln image warm AMI` makes one.\n" : table(rows));
 }
 
-void remove_templates(const Context& context, const std::vector<launcher::WarmTemplate>& templates)
+void remove_templates(const Context& context, const registry::Region& region, const Templates& templates)
 {
     Json removed = Json::array();
     std::string text;
-    for (const launcher::WarmTemplate& one : templates) {
-        launcher::remove_template(context.paths, one.id);
+    for (const launcher::StoredTemplate& stored : templates) {
+        const launcher::WarmTemplate& one = stored.description;
+        registry::detach_artifact(region, stored.artifact.manifest);
         removed.push_back(one.id);
-        text += fmt::format("removed the template {} of {}@{}\n", one.id, one.image_name, one.image_version);
+        text += fmt::format("removed the template {} of {}@{}; `kiln registry gc` frees its {}\n", one.id,
+                            one.image_name, one.image_version, to_string(stored.artifact.size()));
     }
     print_result(context, {{"removed", removed}}, text.empty() ? "There was no template of it.\n" : text);
 }
@@ -87,12 +84,13 @@ void make(const Context& context, const WarmCommandOptions& options)
                                                verified.manifest().launch, launcher::user_types(context.paths)),
         .accelerator = context.accelerator(),
         .account_id = account.id,
-        .signer = {.key = key, .trust = trust, .record = &record}};
-    const launcher::WarmTemplate one =
+        .owner = {.region = *region, .image = image, .key = key, .record = &record}};
+    const launcher::StoredTemplate stored =
         launcher::make_template(context.paths, verified, request, progress, context.stop);
+    const launcher::WarmTemplate& one = stored.description;
     progress.finish();
     note_ready(one);
-    print_result(context, to_json(one),
+    print_result(context, json_of(stored),
                  options.quiet ? one.id + "\n"
                                : fmt::format("{} {} is warm as a {}: the template {} was made in {}\n", one.image_name,
                                              one.image_version, one.shape.type, one.id, human_duration(one.took)));
@@ -100,18 +98,19 @@ void make(const Context& context, const WarmCommandOptions& options)
 
 void warm(const Context& context, const WarmCommandOptions& options)
 {
-    if (options.image.empty()) {
-        if (!options.list) {
-            throw Error(ErrorKind::usage, "which AMI?", "name it, or say --list");
-        }
-        return show_templates(context, templates_of(context, std::nullopt));
+    if (options.image.empty() && !options.list) {
+        throw Error(ErrorKind::usage, "which AMI?", "name it, or say --list");
     }
     if (!options.list && !options.remove) {
         return make(context, options);
     }
-    const registry::Image image = context.open_region()->resolve(options.image, context.trust());
-    const std::vector<launcher::WarmTemplate> templates = templates_of(context, image.manifest);
-    options.remove ? remove_templates(context, templates) : show_templates(context, templates);
+    const auto region = context.open_region();
+    const signing::TrustStore trust = context.trust();
+    const std::string account = signing::ensure_account(context.paths).id;
+    const Templates templates = options.image.empty()
+                                    ? all_templates(*region, trust, account)
+                                    : templates_of(*region, region->resolve(options.image, trust), trust, account);
+    options.remove ? remove_templates(context, *region, templates) : show_templates(context, templates);
 }
 
 } // namespace

@@ -97,7 +97,7 @@ std::vector<launcher::Instance> launch_image(const Context& context, const std::
     const signing::TrustStore trust = context.trust();
     std::optional<launcher::WarmOptions> warm;
     if (!options.template_folder) {
-        warm.emplace(launcher::WarmOptions{.trust = trust, .record = &record, .cold = options.cold});
+        warm.emplace(launcher::WarmOptions{.region = *region, .trust = trust, .record = &record, .cold = options.cold});
     }
     std::vector<launcher::Instance> launched =
         launcher::launch(context.paths, verified,

@@ -2,7 +2,6 @@
 // kiln registry gc: removes what nothing in the region needs. Named as in every store; the rest of Kiln says "collect".
 #include "cli/context.h"
 #include "cli/instances_in_use.h"
-#include "cli/warm_templates.h"
 #include "core/files.h"
 #include "core/text.h"
 #include "launcher/warm/template_making.h"
@@ -47,7 +46,6 @@ void collect(Context& context, bool dry_run)
                          .account = account ? account->id : std::string(),
                          .dry_run = dry_run,
                          .stop = context.stop});
-    const std::vector<std::string> templates = remove_templates_of_gone_images(context.paths, *region, dry_run);
     const int ended = dry_run ? 0 : launcher::end_abandoned_templates(context.paths);
     const int swept = dry_run ? 0 : sweep_work_folders(context.paths);
     Json blobs = Json::array();
@@ -62,14 +60,10 @@ void collect(Context& context, bool dry_run)
                   {"index_entries", collected.index_entries},
                   {"leftovers", collected.leftovers},
                   {"work_folders", swept},
-                  {"warm_templates", templates},
                   {"abandoned_templates", ended},
                   {"kept", collected.kept},
                   {"kept_for_processes_and_instances", collected.leased}},
-                 describe(collected, region->name(), dry_run) +
-                     (templates.empty() ? ""
-                                        : fmt::format("{} {} templates of warm launches whose image is gone\n",
-                                                      dry_run ? "would remove" : "removed", templates.size())));
+                 describe(collected, region->name(), dry_run));
 }
 
 } // namespace

@@ -287,7 +287,7 @@ void test(Context& context, const TestOptions& options)
         require_owner(context, image);
     }
     const bundle::Manifest manifest = region->load_manifest(image);
-    TestTemplate saving(context, manifest.launch.warm);
+    TestTemplate saving(context, *region, image, manifest.launch.warm);
     TestInstance instance(context.paths,
                           launch_image(context, image.id,
                                        {.type = options.type.empty() ? std::nullopt : std::optional(options.type),

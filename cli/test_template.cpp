@@ -12,8 +12,8 @@
 namespace kiln::cli
 {
 
-TestTemplate::TestTemplate(const Context& context, bool wanted)
-    : context_(context), trust_(context.trust()), hopeful_(wanted)
+TestTemplate::TestTemplate(const Context& context, const registry::Region& region, registry::Image image, bool wanted)
+    : context_(context), region_(region), image_(std::move(image)), hopeful_(wanted)
 {
     attempt([&] {
         static_cast<void>(signing::ensure_account(context.paths));
@@ -40,9 +40,10 @@ std::optional<std::string> TestTemplate::finish(Progress& progress)
     std::optional<std::string> id;
     attempt([&] {
         throw_if_interrupted(context_.stop);
-        progress.stage("digest and sign the template");
+        progress.stage("pack and sign the template");
         registry::VerificationRecord record = verification_record(context_);
-        const launcher::WarmTemplate one = making_->finish({.key = *key_, .trust = trust_, .record = &record});
+        const launcher::WarmTemplate one =
+            making_->finish({.region = region_, .image = image_, .key = *key_, .record = &record}).description;
         note_ready(one);
         id = one.id;
     });

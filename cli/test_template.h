@@ -20,7 +20,7 @@ class TestTemplate
 {
 public:
     // Not `wanted`: all else does nothing. Asks for the passphrase of an encrypted key, as signing does.
-    TestTemplate(const Context& context, bool wanted);
+    TestTemplate(const Context& context, const registry::Region& region, registry::Image image, bool wanted);
 
     // For the launch of the instance, which is not to outlive this object.
     [[nodiscard]] std::optional<std::filesystem::path> folder() const;
@@ -33,7 +33,8 @@ private:
     void attempt(const std::function<void()>& work);
 
     const Context& context_;
-    const signing::TrustStore trust_;
+    const registry::Region& region_;
+    const registry::Image image_;
     std::optional<signing::SecretKey> key_;
     std::optional<launcher::TemplateMaking> making_;
     bool hopeful_ = false; // wanted, and nothing has failed so far

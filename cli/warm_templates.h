@@ -2,7 +2,6 @@
 // What commands have in common about templates of warm launches.
 #pragma once
 
-#include "core/paths.h"
 #include "launcher/warm/warm_template.h"
 #include "registry/region.h"
 
@@ -15,9 +14,12 @@ namespace kiln::cli
 // One line where the guest was not all well when it was saved, as its clones won't be.
 void note_ready(const launcher::WarmTemplate& one);
 
-// Removes those that were made of images of this region that are deregistered, or unknown to it. Returns their ids.
-// With `dry_run` it removes nothing.
-std::vector<std::string> remove_templates_of_gone_images(const Paths& paths, const registry::Region& region,
-                                                         bool dry_run = false);
+// Those of one image, or of all in the region, which `kiln run` of that account believes, newest first.
+[[nodiscard]] std::vector<launcher::StoredTemplate> templates_of(const registry::Region& region,
+                                                                 const registry::Image& image,
+                                                                 const signing::TrustStore& trust,
+                                                                 const std::string& account);
+[[nodiscard]] std::vector<launcher::StoredTemplate>
+all_templates(const registry::Region& region, const signing::TrustStore& trust, const std::string& account);
 
 } // namespace kiln::cli

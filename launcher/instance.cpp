@@ -173,8 +173,8 @@ Json to_json(const WarmLaunch& warm)
 {
     return {{"start", name_of(warm.start)},        {"launched_warm", warm.launched_warm},
             {"cloud_init", warm.cloud_init},       {"template_id", text_or_null(warm.template_id)},
-            {"folder", text_or_null(warm.folder)}, {"memory", text_or_null(warm.memory)},
-            {"ready", text_or_null(warm.ready)},   {"reason", text_or_null(warm.reason)}};
+            {"folder", text_or_null(warm.folder)}, {"ready", text_or_null(warm.ready)},
+            {"reason", text_or_null(warm.reason)}};
 }
 
 // What instances have since there are warm launches.
@@ -194,7 +194,6 @@ void add_warm_launch(Instance& instance, const Json& json)
     warm.cloud_init = bool_member(*found, "cloud_init", what);
     warm.template_id = text_or_empty(*found, "template_id");
     warm.folder = text_or_empty(*found, "folder");
-    warm.memory = text_or_empty(*found, "memory");
     warm.ready = text_or_empty(*found, "ready");
     warm.reason = text_or_empty(*found, "reason");
     instance.warm = std::move(warm);

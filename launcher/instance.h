@@ -68,8 +68,7 @@ struct WarmLaunch {
     bool launched_warm = false;     // at its launch it was a clone
     bool cloud_init = false;        // which then ran as for a new instance
     std::string template_id{};      // of the template; empty: none fits
-    std::filesystem::path folder{}; // the template's, or of the one that is made
-    std::string memory{};           // digest of the template's: another one of that id may take its place meanwhile
+    std::filesystem::path folder{}; // where one is made of it
     std::string ready{};            // the guest's word as the template was saved ("running")
     std::string reason{};           // why it was launched cold; empty: it was launched warm
 };
@@ -134,6 +133,7 @@ struct InstancePaths {
     std::filesystem::path events;             // events.jsonl
     std::filesystem::path console;            // console.log
     std::filesystem::path user_data;          // as it was given
+    std::filesystem::path warm_template;      // of a clone: what it is one of (warm/warm_template.h)
     std::filesystem::path firmware_variables; // of UEFI: the instance's own
     std::filesystem::path supervisor_log;
     std::filesystem::path network_log; // the network helper's

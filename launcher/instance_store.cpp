@@ -88,12 +88,13 @@ std::optional<pid_t> find_process(const fs::path& pid_file, std::string_view mar
 InstancePaths::InstancePaths(const Paths& paths, std::string_view id)
     : folder(paths.instances / id), ended(paths.home / "ended" / id), record(folder / "instance.json"),
       events(folder / "events.jsonl"), console(folder / "console.log"), user_data(folder / "user-data"),
-      firmware_variables(folder / "firmware-variables.fd"), supervisor_log(folder / "supervisor.log"),
-      network_log(folder / "network.log"), space_lock(folder / "space.lock"), reserve(folder / "reserve"),
-      disks(folder / "disks"), ssh(folder / "ssh"), authorized_keys(ssh / "authorized_keys"), run(paths.run / id),
-      qmp_socket(run / "qmp.sock"), agent_socket(run / "agent.sock"), clone_socket(run / "clone.sock"),
-      console_socket(run / "console.sock"), console_lock(run / "console.lock"), control_socket(run / "control.sock"),
-      pid_file(run / "qemu.pid"), network_pid_file(run / "network.pid"), network_control_socket(run / "netctl.sock"),
+      warm_template(folder / "warm-template.json"), firmware_variables(folder / "firmware-variables.fd"),
+      supervisor_log(folder / "supervisor.log"), network_log(folder / "network.log"), space_lock(folder / "space.lock"),
+      reserve(folder / "reserve"), disks(folder / "disks"), ssh(folder / "ssh"),
+      authorized_keys(ssh / "authorized_keys"), run(paths.run / id), qmp_socket(run / "qmp.sock"),
+      agent_socket(run / "agent.sock"), clone_socket(run / "clone.sock"), console_socket(run / "console.sock"),
+      console_lock(run / "console.lock"), control_socket(run / "control.sock"), pid_file(run / "qemu.pid"),
+      network_pid_file(run / "network.pid"), network_control_socket(run / "netctl.sock"),
       metadata_socket(run / "imds.sock"), frames(run / "frames"), network_socket(frames / "helper.sock"),
       qemu_network_socket(frames / "qemu.sock")
 {

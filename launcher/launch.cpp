@@ -116,14 +116,17 @@ void set_aside(const fs::path& reserve)
 
 // Everything the instance needs on disk, in `staging`; the paths in the record are those after the move.
 void fill_folder(const fs::path& staging, Instance& instance, const InstancePaths& paths, const LaunchRequest& request,
-                 const std::stop_token& stop)
+                 const VerifiedTemplate* clone_of, const std::stop_token& stop)
 {
     make_directories(staging / "disks", 0700);
     make_directories(staging / "ssh", 0700);
     for (std::size_t i = 0; i < instance.disks.size(); ++i) {
         instance.disks[i].overlay = paths.disks / template_disk_file(i);
     }
-    make_disks(instance, staging / "disks", stop);
+    make_disks(instance, staging / "disks", clone_of, stop);
+    if (clone_of != nullptr) {
+        write_file_durably(staging / paths.warm_template.filename(), to_json(*clone_of).dump(2) + "\n", 0600);
+    }
     if (instance.boot_mode == "uefi") {
         write_file_durably(staging / paths.firmware_variables.filename(), read_file(firmware_variables), 0600);
     }
@@ -177,7 +180,7 @@ std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage
         mapping.delete_on_termination = mapping.delete_on_termination || !request.keep_volumes;
     }
     std::vector<Launching> launching;
-    std::optional<WarmLaunch> warm;
+    std::optional<TemplateChoice> warm;
     for (std::size_t i = 0; i < count; ++i) {
         throw_if_interrupted(stop);
         Instance instance = describe(image, request);
@@ -186,11 +189,14 @@ std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage
                          [&](const bundle::BlockDeviceMapping& mapping) { return image.layer_paths(mapping); });
         instance.disks = std::move(storage.disks);
         if (i == 0 && request.warm) { // the others are like it
-            warm = choose_template(paths, instance, !storage.volumes.empty(), request.account_id, *request.warm);
+            warm = choose_template(image.image(), instance, !storage.volumes.empty(), *request.warm);
         }
-        instance.warm = request.warm ? warm : instance.warm;
+        const VerifiedTemplate* clone_of = warm && warm->verified ? &*warm->verified : nullptr;
+        if (warm) {
+            instance.warm = warm->launch;
+        }
         const fs::path folder = staging.path() / instance.id;
-        fill_folder(folder, instance, InstancePaths(paths, instance.id), request, stop);
+        fill_folder(folder, instance, InstancePaths(paths, instance.id), request, clone_of, stop);
         FileLock life(folder / "life.lock", FileLock::Wait::fail);
         auto volumes =
             std::make_unique<LaunchVolumes>(paths, staging.path(), instance, std::move(storage.volumes), stop);

@@ -7,7 +7,6 @@
 #include "launcher/storage/volume_plug.h"
 #include "launcher/warm/clone_message.h"
 #include "launcher/warm/guest_memory.h"
-#include "launcher/warm/warm_template.h"
 
 #include <fmt/format.h>
 
@@ -60,16 +59,15 @@ std::string machine_of(const Instance& instance)
                        has_own_memory(instance) ? fmt::format(",memory-backend={}", memory_object) : "");
 }
 
-// A clone maps its template's memory privately: a page is shared until the clone writes to it. What QEMU opens is no
-// file of the template's folder but a memory file in its place (passed_files.h).
+// A clone maps its template's memory privately: a page is shared until the clone writes to it. What QEMU opens is a
+// memory file in the place of that path (passed_files.h).
 void add_memory(std::vector<std::string>& argv, const Instance& instance, const InstancePaths& paths)
 {
     const bool clone = instance.warm->start == WarmLaunch::Start::clone;
     argv.insert(argv.end(),
                 {"-object",
-                 fmt::format("memory-backend-file,id={},size={}M,mem-path={},share={}", memory_object,
-                             instance.memory.bytes() >> 20U, option_value(instance.warm->folder / template_memory_file),
-                             clone ? "off" : "on"),
+                 fmt::format("memory-backend-file,id={},size={}M,mem-path=guest-memory,share={}", memory_object,
+                             instance.memory.bytes() >> 20U, clone ? "off" : "on"),
                  "-chardev",
                  fmt::format("socket,id=clone,path={},server=on,wait=off", option_value(paths.clone_socket)), "-device",
                  fmt::format("virtserialport,chardev=clone,name={}", clone_port)});

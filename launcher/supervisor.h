@@ -69,8 +69,7 @@ private:
     [[nodiscard]] bool is_clone_to_be() const noexcept;
     // False when it did not become one, and is to start cold; then it says so in its record.
     [[nodiscard]] bool launch_clone(const QemuPlace& place);
-    [[nodiscard]] CloneWord wake_clone(const QemuPlace& place, const WarmTemplate& one);
-    [[nodiscard]] WarmTemplate require_same_template() const;
+    [[nodiscard]] CloneWord wake_clone(const QemuPlace& place, const VerifiedTemplate& verified);
     void give_clone_up(const std::string& reason);
     void set_guest_clock();
 

@@ -3,11 +3,11 @@
 // lets it go on as what it was. Whoever makes the template has its folder locked; an instance without that is ended.
 #include "core/error.h"
 #include "core/machine_state.h"
+#include "core/packed_image.h"
 #include "launcher/storage/volume_store.h"
 #include "launcher/supervisor.h"
 #include "launcher/warm/clone_disks.h"
 #include "launcher/warm/clone_identity.h"
-#include "launcher/warm/guest_memory.h"
 #include "launcher/warm/template_making.h"
 
 #include <fmt/format.h>
@@ -112,14 +112,14 @@ void Supervisor::save_machine()
     const std::filesystem::path& folder = instance_.warm->folder;
     try {
         save_machine_state(*qmp_, folder / template_state_file, save_limit);
-        write_memory_image(memory_, instance_.memory, folder / template_memory_file);
+        pack_image(memory_.get(), instance_.memory, folder / packed_name(template_memory_file));
         for (std::size_t i = 0; i < instance_.disks.size(); ++i) {
             copy_disk(instance_.disks[i].overlay, folder / template_disk_file(i));
         }
     } catch (...) { // perhaps for want of the space that they take
         std::error_code ignored;
-        for (const std::string& file : template_files(instance_.disks.size())) {
-            std::filesystem::remove(folder / file, ignored);
+        for (const std::filesystem::directory_entry& file : std::filesystem::directory_iterator(folder, ignored)) {
+            std::filesystem::remove(file, ignored);
         }
         throw;
     }

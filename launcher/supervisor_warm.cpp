@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/machine_state.h"
+#include "core/packed_image.h"
 #include "core/random.h"
 #include "launcher/storage/volume_store.h"
 #include "launcher/supervisor.h"
@@ -13,7 +14,10 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <csignal>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace kiln::launcher
 {
@@ -38,6 +42,18 @@ std::string fresh_seed()
     return bytes;
 }
 
+// In memory, and at its beginning.
+FileDescriptor unpack_state(const VerifiedTemplate& verified)
+{
+    const ByteSize size = verified.size_of(template_state_file);
+    FileDescriptor state(::memfd_create("kiln-machine-state", MFD_CLOEXEC));
+    if (!state || ::ftruncate(state.get(), static_cast<off_t>(size.bytes())) != 0) {
+        throw system_error(errno, "making room for a machine's state");
+    }
+    unpack_image(verified.open(template_state_file).get(), state.get(), size, "the template's state");
+    return state;
+}
+
 } // namespace
 
 bool Supervisor::is_clone_to_be() const noexcept
@@ -45,15 +61,14 @@ bool Supervisor::is_clone_to_be() const noexcept
     return instance_.warm && instance_.warm->start == WarmLaunch::Start::clone;
 }
 
-CloneWord Supervisor::wake_clone(const QemuPlace& place, const WarmTemplate& one)
+CloneWord Supervisor::wake_clone(const QemuPlace& place, const VerifiedTemplate& verified)
 {
-    const std::filesystem::path& folder = instance_.warm->folder;
+    const WarmTemplate& one = verified.get();
     const CloneIdentity identity = identity_of(instance_, paths_, one);
     auto keys = make_host_keys(one.host_key_types, paths_.run / "host-keys", identity.host_name);
-    const FileDescriptor state = open_machine_state(folder / template_state_file);
-    memory_ = share_template_memory(home_, one.digest_of(template_memory_file),
-                                    open_machine_state(folder / template_memory_file), instance_.memory);
-    static_cast<void>(require_same_template()); // both files are of the one that was chosen
+    const FileDescriptor state = unpack_state(verified);
+    memory_ = share_template_memory(home_, verified.name_of(template_memory_file), verified.open(template_memory_file),
+                                    instance_.memory);
     bring_up_qemu(place);
     load_machine_state(*qmp_, state);
     wait_until_loaded(*qmp_, load_limit);
@@ -68,28 +83,18 @@ CloneWord Supervisor::wake_clone(const QemuPlace& place, const WarmTemplate& one
     return parse_done(line, identity, std::chrono::system_clock::now());
 }
 
-// The one that was verified, and of which the disks are: one of the same id may have taken its place.
-WarmTemplate Supervisor::require_same_template() const
-{
-    WarmTemplate one =
-        load_template(home_, instance_.warm->template_id, signing::TrustStore(home_.trust), instance_.account_id);
-    if (one.digest_of(template_memory_file).to_string() != instance_.warm->memory) {
-        throw Error(ErrorKind::conflict, "another template took the place of the one that was chosen");
-    }
-    return one;
-}
-
 bool Supervisor::launch_clone(const QemuPlace& place)
 {
     const auto begun = std::chrono::steady_clock::now();
     try {
-        const WarmTemplate one = require_same_template();
-        const CloneWord word = wake_clone(place, one);
+        const VerifiedTemplate verified =
+            recorded_template(parse_json(read_file(paths_.warm_template), "the record of an instance's template"));
+        const CloneWord word = wake_clone(place, verified);
         add_ssh_forward();
         add_forwards();
         const auto took = std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begun);
         append_event(paths_, "cloned",
-                     {{"template_id", one.id},
+                     {{"template_id", verified.get().id},
                       {"took_ms", took.count()},
                       {"machine_id", word.machine_id},
                       {"host_name", word.host_name},

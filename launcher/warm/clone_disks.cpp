@@ -3,8 +3,10 @@
 
 #include "core/error.h"
 #include "core/file_descriptor.h"
+#include "core/files.h"
+#include "core/packed_image.h"
 #include "core/process.h"
-#include "launcher/warm/warm_template.h"
+#include "core/qcow2_header.h"
 
 #include <fmt/format.h>
 
@@ -13,6 +15,7 @@
 #include <linux/fs.h>
 #include <string>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 namespace kiln::launcher
 {
@@ -24,6 +27,23 @@ void make_empty(const fs::path& file, ByteSize size, const std::stop_token& stop
 {
     run_or_throw({.argv = {"qemu-img", "create", "-q", "-f", "qcow2", file.native(), std::to_string(size.bytes())}},
                  "creating the instance's disk", stop);
+}
+
+// An AMI's owner may have signed anything: it is to name no other file, and to be as large as the disk.
+void unpack_disk(const VerifiedTemplate& from, std::size_t disk, const fs::path& to, ByteSize virtual_size)
+{
+    const std::string name = template_disk_file(disk);
+    const ByteSize size = from.size_of(name);
+    FileDescriptor out(::open(to.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!out || ::ftruncate(out.get(), static_cast<off_t>(size.bytes())) != 0) {
+        throw system_error(errno, fmt::format("making {}", to.native()));
+    }
+    unpack_image(from.open(name).get(), out.get(), size, "the template's " + name);
+    const std::string start = read_at(out.get(), 0, qcow2_header_bytes, "reading a disk");
+    if (require_safe_qcow2(start, size).virtual_size != virtual_size) {
+        throw Error(ErrorKind::untrusted, fmt::format("the template's {} is of another size", name));
+    }
+    out.close();
 }
 
 } // namespace
@@ -46,13 +66,13 @@ void copy_disk(const fs::path& from, const fs::path& to)
     out.close();
 }
 
-void make_disks(const Instance& instance, const fs::path& folder, const std::stop_token& stop)
+void make_disks(const Instance& instance, const fs::path& folder, const VerifiedTemplate* clone_of,
+                const std::stop_token& stop)
 {
-    const bool clone = instance.warm && instance.warm->start == WarmLaunch::Start::clone;
     for (std::size_t i = 0; i < instance.disks.size(); ++i) {
         const fs::path file = folder / instance.disks[i].overlay.filename();
-        if (clone) {
-            copy_disk(instance.warm->folder / template_disk_file(i), file);
+        if (clone_of != nullptr) {
+            unpack_disk(*clone_of, i, file, instance.disks[i].size);
         } else {
             make_empty(file, instance.disks[i].size, stop);
         }

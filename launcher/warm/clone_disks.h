@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// An instance's own disks as its launch makes them: empty overlays, or for a clone copies of its template's. A copy,
-// and no layer below: the clone then depends on nothing of the template's, and is stopped, started, copied and ended as
-// any other instance.
+// An instance's own disks as its launch makes them: empty overlays, or for a clone its template's, unpacked. They are
+// the clone's, with no layer of the template's below: it is stopped, started, copied and ended as any other instance.
 #pragma once
 
 #include "launcher/instance.h"
+#include "launcher/warm/warm_template.h"
 
 #include <filesystem>
 #include <stop_token>
@@ -16,8 +16,10 @@ namespace kiln::launcher
 // meanwhile. Throws Error{io, no_space}.
 void copy_disk(const std::filesystem::path& from, const std::filesystem::path& to);
 
-// Into `folder`, which is to be there, as disk0.qcow2 and so on. Throws Error{launch, io, no_space, interrupted}.
-void make_disks(const Instance& instance, const std::filesystem::path& folder, const std::stop_token& stop);
+// Into `folder`, which is to be there, as disk0.qcow2 and so on; `clone_of`, where it is not null, has them. Throws
+// Error{launch, io, no_space, interrupted}, Error{untrusted} for a template's disk that is no overlay.
+void make_disks(const Instance& instance, const std::filesystem::path& folder, const VerifiedTemplate* clone_of,
+                const std::stop_token& stop);
 
 // The same for an instance in its place that has to start cold: whatever was written to its disks is gone.
 void make_disks_anew(const Instance& instance, const std::stop_token& stop);

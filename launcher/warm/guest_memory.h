@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The memory of a guest that becomes a template, and what is saved of it. It is no file of a disk's while the guest
-// boots: writing that back made a boot ten times slower on a busy disk.
+// The memory of a guest that becomes a template, and of its clones. It is no file of a disk's while the guest boots:
+// writing that back made a boot ten times slower on a busy disk.
 #pragma once
 
 #include "core/byte_size.h"
 #include "core/file_descriptor.h"
-
-#include <filesystem>
 
 namespace kiln::launcher
 {
@@ -23,11 +21,5 @@ inline constexpr const char* memory_object = "memory";
 // writing.
 void seal_guest_memory(const FileDescriptor& memory);
 [[nodiscard]] bool is_sealed_memory(const FileDescriptor& memory, ByteSize size) noexcept;
-
-// Copies what is not zero from one to the other, both of `size`. Throws Error{io, no_space}.
-void copy_memory(const FileDescriptor& from, const FileDescriptor& into, ByteSize size);
-
-// Writes the memory as the new file (mode 0600), with holes where it is zero. Throws Error{io, no_space}.
-void write_memory_image(const FileDescriptor& memory, ByteSize size, const std::filesystem::path& file);
 
 } // namespace kiln::launcher

@@ -13,17 +13,17 @@ namespace kiln::launcher
 namespace
 {
 
-WarmLaunch cold_because(std::string reason)
+TemplateChoice cold_because(std::string reason)
 {
-    return {.start = WarmLaunch::Start::cold, .reason = std::move(reason)};
+    return {.launch = {.start = WarmLaunch::Start::cold, .reason = std::move(reason)}, .verified = std::nullopt};
 }
 
 // Of the one that comes nearest.
-std::string why_none_fits(const std::vector<WarmTemplate>& templates, const TemplateShape& wanted)
+std::string why_none_fits(const std::vector<StoredTemplate>& templates, const TemplateShape& wanted)
 {
     std::vector<std::string> fewest;
-    for (const WarmTemplate& one : templates) {
-        std::vector<std::string> clauses = differences(one.shape, wanted);
+    for (const StoredTemplate& one : templates) {
+        std::vector<std::string> clauses = differences(one.description.shape, wanted);
         if (fewest.empty() || clauses.size() < fewest.size()) {
             fewest = std::move(clauses);
         }
@@ -33,14 +33,16 @@ std::string why_none_fits(const std::vector<WarmTemplate>& templates, const Temp
 
 } // namespace
 
-std::optional<WarmLaunch> choose_template(const Paths& paths, const Instance& instance, bool has_volumes,
-                                          const std::string& account, const WarmOptions& options)
+std::optional<TemplateChoice> choose_template(const registry::Image& image, const Instance& instance, bool has_volumes,
+                                              const WarmOptions& options)
 {
-    std::vector<WarmTemplate> templates = list_templates(paths);
-    std::erase_if(templates,
-                  [&](const WarmTemplate& one) { return one.shape.image_manifest != instance.image_manifest; });
+    std::vector<std::string> faults;
+    const bundle::Layout& layout = options.region.layout();
+    const std::vector<StoredTemplate> templates =
+        find_templates(layout, image.manifest, options.trust, {instance.account_id, image.owner}, faults);
     if (templates.empty()) {
-        return std::nullopt;
+        return faults.empty() ? std::nullopt
+                              : std::optional(cold_because("the template was refused: " + faults.front()));
     }
     if (options.cold) {
         return cold_because("a cold launch was asked for");
@@ -54,18 +56,19 @@ std::optional<WarmLaunch> choose_template(const Paths& paths, const Instance& in
     }
     const TemplateShape wanted = shape_of(instance, find_qemu_identity());
     const std::string id = template_id_of(wanted);
-    if (std::ranges::find(templates, id, &WarmTemplate::id) == templates.end()) {
+    const auto fitting =
+        std::ranges::find_if(templates, [&](const StoredTemplate& one) { return one.description.id == id; });
+    if (fitting == templates.end()) {
         return cold_because(why_none_fits(templates, wanted));
     }
     try {
-        const VerifiedTemplate verified = verify_template(paths, id, options.trust, account, options.record);
-        return WarmLaunch{.start = WarmLaunch::Start::clone,
-                          .launched_warm = true,
-                          .cloud_init = verified.get().cloud_init && instance.user_data,
-                          .template_id = id,
-                          .folder = verified.folder(),
-                          .memory = verified.get().digest_of(template_memory_file).to_string(),
-                          .ready = verified.get().ready};
+        VerifiedTemplate verified = verify_template(layout, *fitting, options.record);
+        return TemplateChoice{.launch = {.start = WarmLaunch::Start::clone,
+                                         .launched_warm = true,
+                                         .cloud_init = verified.get().cloud_init && instance.user_data,
+                                         .template_id = id,
+                                         .ready = verified.get().ready},
+                              .verified = std::move(verified)};
     } catch (const Error& error) {
         return cold_because(fmt::format("the template was refused: {}", error.message()));
     }

@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/file_descriptor.h"
 #include "core/files.h"
+#include "core/packed_image.h"
 #include "core/text.h"
 #include "core/timestamp.h"
 #include "launcher/control.h"
@@ -63,7 +64,7 @@ LaunchRequest launch_request(const TemplateRequest& request, const fs::path& fol
     launch.accelerator = request.accelerator;
     launch.keep_volumes = false; // a template's disks are copied
     launch.account_id = request.account_id;
-    launch.account_key = request.signer.key;
+    launch.account_key = request.owner.key;
     launch.template_folder = folder;
     return launch;
 }
@@ -119,27 +120,47 @@ WarmTemplate describe(const Instance& instance, const std::string& ready, const 
     return one;
 }
 
-std::vector<WarmTemplate::File> finish_files(const fs::path& folder, std::size_t disks)
+// What is not packed yet; the guest has gone on long since.
+void pack(const fs::path& folder, const std::string& name)
+{
+    const FileDescriptor fd(::open((folder / name).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) {
+        throw system_error(errno, fmt::format("opening {}", (folder / name).native()));
+    }
+    pack_image(fd.get(), ByteSize(fs::file_size(folder / name)), folder / packed_name(name));
+}
+
+std::vector<WarmTemplate::File> finish_files(const fs::path& folder, const TemplateShape& shape)
 {
     std::vector<WarmTemplate::File> files;
-    for (const std::string& name : template_files(disks)) {
-        const fs::path path = folder / name;
-        sync_file(path);
-        const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-        const ByteSize size(fs::file_size(path));
-        files.push_back({name, size, digest_of_sparse_file(fd.get(), size, path.native())});
+    for (const std::string& name : template_files(shape.volumes.size())) {
+        const bool packed = name == template_memory_file; // by the supervisor
+        if (!packed) {
+            pack(folder, name);
+        }
+        files.push_back({name, packed ? shape.memory : ByteSize(fs::file_size(folder / name))});
     }
     return files;
 }
 
-// The old one, if any, is gone for a moment: a launch is cold then.
-void put_in_place(const Paths& paths, const fs::path& folder, const WarmTemplate& one, const signing::SecretKey& key)
+// The new one is there before those of the same shape and account go.
+StoredTemplate attach(const fs::path& folder, const WarmTemplate& one, const TemplateOwner& owner)
 {
-    write_template_record(folder, one, key);
-    make_directories(templates_folder(paths), 0700);
-    remove_template(paths, one.id);
-    fs::rename(folder, templates_folder(paths) / one.id);
-    sync_directory(templates_folder(paths));
+    std::vector<fs::path> files;
+    for (const WarmTemplate::File& file : one.files) {
+        files.push_back(folder / packed_name(file.name));
+    }
+    registry::Artifact artifact = registry::attach_files(owner.region, owner.image, bundle::template_artifact_type,
+                                                         to_json(one), files, owner.key);
+    std::vector<std::string> ignored;
+    const std::vector keys{owner.key.public_key()};
+    for (const registry::Artifact& other : registry::find_artifacts(owner.region.layout(), owner.image.manifest,
+                                                                    bundle::template_artifact_type, keys, ignored)) {
+        if (other.manifest != artifact.manifest && other.description.value("template_id", "") == one.id) {
+            registry::detach_artifact(owner.region, other.manifest);
+        }
+    }
+    return {one, std::move(artifact)};
 }
 
 } // namespace
@@ -157,30 +178,29 @@ void TemplateMaking::save(const Instance& instance, const std::string& ready, co
     put_agent_into(paths_, instance, stop);
     const Json saved = ask_supervisor(paths_, instance.id, {{"request", "save-template"}}, save_limit, stop);
     template_ = describe(instance, ready, saved);
-    saved_ = Clock::now();
 }
 
-WarmTemplate TemplateMaking::finish(const TemplateSigner& signer)
+StoredTemplate TemplateMaking::finish(const TemplateOwner& owner)
 {
     if (!template_) {
         throw Error(ErrorKind::internal, "a template is to be finished that was not saved");
     }
     WarmTemplate one = *std::exchange(template_, std::nullopt);
     one.made = iso_now();
-    one.files = finish_files(folder(), one.shape.volumes.size());
+    one.files = finish_files(folder(), one.shape);
     one.took = std::chrono::duration_cast<milliseconds>(Clock::now() - begun_);
-    put_in_place(paths_, folder(), one, signer.key);
-    if (signer.record != nullptr) {
+    StoredTemplate stored = attach(folder(), one, owner);
+    if (owner.record != nullptr) {
         // While the files are too young to be noted as verified (they could change once more within the time that a
         // file system tells apart), the next launch would read them all.
-        std::this_thread::sleep_until(saved_ + registry::VerificationRecord::settling_time + milliseconds(100));
-        static_cast<void>(verify_template(paths_, one.id, signer.trust, one.account, signer.record));
+        std::this_thread::sleep_for(registry::VerificationRecord::settling_time + milliseconds(100));
+        static_cast<void>(verify_template(owner.region.layout(), stored, owner.record));
     }
-    return one;
+    return stored;
 }
 
-WarmTemplate make_template(const Paths& paths, const registry::VerifiedImage& image, const TemplateRequest& request,
-                           Progress& progress, const std::stop_token& stop)
+StoredTemplate make_template(const Paths& paths, const registry::VerifiedImage& image, const TemplateRequest& request,
+                             Progress& progress, const std::stop_token& stop)
 {
     TemplateMaking making(paths);
     {
@@ -191,8 +211,8 @@ WarmTemplate make_template(const Paths& paths, const registry::VerifiedImage& im
         progress.stage("save its memory and devices");
         making.save(passing.get(), ready, stop);
     }
-    progress.stage("digest and sign");
-    return making.finish(request.signer);
+    progress.stage("pack and sign");
+    return making.finish(request.owner);
 }
 
 bool is_abandoned_folder(const fs::path& folder)

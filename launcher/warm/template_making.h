@@ -20,10 +20,11 @@ namespace kiln::launcher
 // Where kiln-clone-agent lies in the guest; its folder is a file system of its own, as /run runs no programs.
 inline constexpr const char* clone_agent_path = "/run/kiln/clone-agent";
 
-// Of the account that launched the instance, whose template it is.
-struct TemplateSigner {
+// Where the template goes, and whose it is: of the account that launched the instance.
+struct TemplateOwner {
+    const registry::Region& region;
+    const registry::Image& image;
     const signing::SecretKey& key;
-    const signing::TrustStore& trust;
     registry::VerificationRecord* record = nullptr; // is told of the new files
 };
 
@@ -43,9 +44,9 @@ public:
     // frozen, Error{no_space, io, conflict, interrupted}.
     void save(const Instance& instance, const std::string& ready, const std::stop_token& stop);
 
-    // Digests, signs, and puts it in the place of an older one of the same shape, if any. Once it is saved, and the
-    // instance has ended. Throws Error{io, no_space}.
-    [[nodiscard]] WarmTemplate finish(const TemplateSigner& signer);
+    // Packs, signs and attaches it to the image, in the place of an older one of the same shape and account, if any.
+    // Once it is saved, and the instance has ended. Throws Error{io, no_space}.
+    [[nodiscard]] StoredTemplate finish(const TemplateOwner& owner);
 
 private:
     using Clock = std::chrono::steady_clock;
@@ -53,7 +54,6 @@ private:
     const Paths& paths_;
     WorkFolder work_;
     const Clock::time_point begun_ = Clock::now();
-    Clock::time_point saved_;
     std::optional<WarmTemplate> template_; // all but its files, once it is saved
 };
 
@@ -61,15 +61,15 @@ struct TemplateRequest {
     InstanceType type;
     Accelerator accelerator = Accelerator::tcg;
     std::string account_id;
-    TemplateSigner signer;
+    TemplateOwner owner;
     std::chrono::seconds boot_limit{600};
 };
 
 // Launches the image by the ordinary way as an instance without user data, waits until it is ready, saves it and ends
 // it. Throws as launch(), wait_until_ready() and TemplateMaking.
-[[nodiscard]] WarmTemplate make_template(const Paths& paths, const registry::VerifiedImage& image,
-                                         const TemplateRequest& request, Progress& progress,
-                                         const std::stop_token& stop);
+[[nodiscard]] StoredTemplate make_template(const Paths& paths, const registry::VerifiedImage& image,
+                                           const TemplateRequest& request, Progress& progress,
+                                           const std::stop_token& stop);
 
 // Whether the owner of that WorkFolder was killed, or has removed it.
 [[nodiscard]] bool is_abandoned_folder(const std::filesystem::path& folder);

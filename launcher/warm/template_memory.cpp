@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "core/json.h"
+#include "core/packed_image.h"
 #include "launcher/warm/guest_memory.h"
 
 #include <fmt/format.h>
@@ -60,22 +61,22 @@ Json read_holders(const fs::path& list)
     }
 }
 
-FileDescriptor load(const FileDescriptor& file, ByteSize size)
+FileDescriptor load(const FileDescriptor& packed, ByteSize size)
 {
     FileDescriptor memory = make_guest_memory(size);
-    copy_memory(file, memory, size);
+    unpack_image(packed.get(), memory.get(), size, "the template's memory");
     seal_guest_memory(memory);
     return memory;
 }
 
 } // namespace
 
-FileDescriptor share_template_memory(const Paths& paths, const Digest& digest, const FileDescriptor& file,
+FileDescriptor share_template_memory(const Paths& paths, const std::string& name, const FileDescriptor& packed,
                                      ByteSize size)
 {
-    const std::string name = fmt::format("template-{}", digest.hex().substr(0, 24));
-    const FileLock lock(paths.run / (name + ".lock"), FileLock::Wait::block);
-    const fs::path list = paths.run / (name + ".json");
+    const std::string file = fmt::format("template-{}", name.substr(0, 24));
+    const FileLock lock(paths.run / (file + ".lock"), FileLock::Wait::block);
+    const fs::path list = paths.run / (file + ".json");
     Json holders = Json::array();
     FileDescriptor memory;
     for (const Json& holder : read_holders(list)) {
@@ -85,7 +86,7 @@ FileDescriptor share_template_memory(const Paths& paths, const Digest& digest, c
         }
     }
     if (!memory) {
-        memory = load(file, size);
+        memory = load(packed, size);
     }
     struct stat status {
     };

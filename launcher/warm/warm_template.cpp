@@ -3,12 +3,7 @@
 
 #include "core/error.h"
 #include "core/file_descriptor.h"
-#include "core/file_digest.h"
-#include "core/files.h"
-#include "core/parallel.h"
 #include "core/text.h"
-#include "signing/base64.h"
-#include "signing/dsse.h"
 
 #include <fmt/format.h>
 
@@ -16,9 +11,6 @@
 #include <array>
 #include <cerrno>
 #include <fcntl.h>
-#include <numeric>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace kiln::launcher
 {
@@ -26,110 +18,52 @@ namespace fs = std::filesystem;
 namespace
 {
 
-constexpr int template_schema = 1;
-constexpr const char* record_file = "template.json";
-constexpr std::string_view payload_type = "application/vnd.kiln.warm-template.v1+json";
-constexpr std::string_view record_what = "the record of a template";
-constexpr ByteSize chunk = mebibytes(16);
-constexpr ByteSize longest_record = mebibytes(1);
+constexpr int template_schema = 2;
+constexpr std::string_view record_what = "the description of a template";
 constexpr std::array<std::string_view, 3> key_types{"ed25519", "ecdsa", "rsa"};
-
-bool is_template_id(std::string_view text)
-{
-    return text.size() == 24 && text.find_first_not_of("0123456789abcdef") == text.npos;
-}
+constexpr ByteSize largest_state = gibibytes(1); // of all devices; they take less than a mebibyte each
 
 [[noreturn]] void refuse_record(std::string_view complaint)
 {
     throw Error(ErrorKind::untrusted, fmt::format("{}: {}", record_what, complaint));
 }
 
-Digest digest_member(const Json& json, std::string_view key)
+// Just those that a template of this shape has, in their order.
+std::vector<WarmTemplate::File> files_from_json(const Json& json, const TemplateShape& shape)
 {
-    auto digest = Digest::parse(string_member(json, key, record_what));
-    return digest ? *std::move(digest) : throw Error(ErrorKind::untrusted, "a template's file has no digest");
-}
-
-std::vector<WarmTemplate::File> files_from_json(const Json& json, std::size_t disks)
-{
-    const std::vector<std::string> known = template_files(disks);
     std::vector<WarmTemplate::File> files;
     for (const Json& file : json) {
-        std::string name = string_member(file, "name", record_what);
-        if (std::ranges::find(known, name) == known.end() ||
-            std::ranges::find(files, name, &WarmTemplate::File::name) != files.end()) {
-            refuse_record("it names a file that is none of a template's");
-        }
-        files.push_back({std::move(name),
-                         ByteSize(static_cast<std::uint64_t>(integer_member(file, "size", record_what))),
-                         digest_member(file, "digest")});
+        files.push_back({string_member(file, "name", record_what),
+                         ByteSize(static_cast<std::uint64_t>(integer_member(file, "size", record_what)))});
     }
-    if (files.size() != known.size()) {
-        refuse_record("it does not name all files");
+    if (!std::ranges::equal(files, template_files(shape.volumes.size()), {}, &WarmTemplate::File::name)) {
+        refuse_record("it does not name a template's files");
+    }
+    if (files[0].size != shape.memory || files[1].size > largest_state) {
+        refuse_record("its memory or its state has a size that they can't have");
     }
     return files;
 }
 
-// Unverified: for lists, and to find out which one fits.
-std::string read_payload(const std::string& envelope)
+void add_templates(std::vector<StoredTemplate>& templates, const bundle::Layout& layout, const Digest& image,
+                   const signing::TrustStore& trust, const std::string& account, std::vector<std::string>& faults)
 {
-    const auto bytes = signing::parse_base64(string_member(parse_json(envelope, record_what), "payload", record_what));
-    return bytes ? *bytes : throw Error(ErrorKind::untrusted, "a template's record is not base64");
-}
-
-// Whether all of it is a hole, as the file system tells.
-bool is_hole(int fd, std::uint64_t offset, std::uint64_t length)
-{
-    const off_t data = ::lseek(fd, static_cast<off_t>(offset), SEEK_DATA);
-    return (data < 0 && errno == ENXIO) || (data >= 0 && static_cast<std::uint64_t>(data) >= offset + length);
-}
-
-// Checks one file; adds what was read of it to `read`.
-void verify_file(const fs::path& folder, const WarmTemplate::File& file, registry::VerificationRecord* record,
-                 std::vector<registry::VerificationRecord::Entry>& read)
-{
-    const fs::path path = folder / file.name;
-    const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd) {
-        throw system_error(errno, fmt::format("opening {}", path.native()));
-    }
-    struct stat status {
-    };
-    if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) || status.st_uid != ::geteuid() ||
-        (status.st_mode & 077) != 0) {
-        throw Error(ErrorKind::untrusted, fmt::format("{} is not a file of this user's alone", path.native()));
-    }
-    const registry::FileState before = registry::file_state_of(fd.get());
-    if (before.size != static_cast<std::int64_t>(file.size.bytes())) {
-        throw Error(ErrorKind::untrusted,
-                    fmt::format("{} has {} bytes instead of {}", path.native(), before.size, file.size.bytes()));
-    }
-    const bool trusted =
-        record != nullptr && registry::keeps_change_times(fd.get()) && record->has(before, file.digest);
-    if (trusted) {
-        return;
-    }
-    if (digest_of_sparse_file(fd.get(), file.size, path.native()) != file.digest) {
-        throw Error(ErrorKind::untrusted, fmt::format("{} has other content than its digest says", path.native()));
-    }
-    if (registry::file_state_of(fd.get()) == before && registry::keeps_change_times(fd.get())) {
-        read.push_back({before, file.digest});
+    for (registry::Artifact& artifact :
+         registry::find_artifacts(layout, image, bundle::template_artifact_type, trust.keys_of(account), faults)) {
+        try {
+            WarmTemplate one = template_from_json(artifact.description);
+            if (one.account != account || one.shape.image_manifest != image.to_string() ||
+                one.files.size() != artifact.files.size()) {
+                refuse_record("it is of another account, or another AMI");
+            }
+            templates.push_back({std::move(one), std::move(artifact)});
+        } catch (const Error& error) {
+            faults.emplace_back(error.message());
+        }
     }
 }
 
 } // namespace
-
-ByteSize WarmTemplate::size() const
-{
-    return std::accumulate(files.begin(), files.end(), ByteSize(),
-                           [](ByteSize sum, const File& file) { return sum + file.size; });
-}
-
-const Digest& WarmTemplate::digest_of(std::string_view file) const
-{
-    const auto found = std::ranges::find(files, file, &File::name);
-    return found != files.end() ? found->digest : throw Error(ErrorKind::internal, "a template has no such file");
-}
 
 std::string template_disk_file(std::size_t disk)
 {
@@ -145,16 +79,16 @@ std::vector<std::string> template_files(std::size_t disks)
     return files;
 }
 
-fs::path templates_folder(const Paths& paths)
+std::string packed_name(std::string_view file)
 {
-    return paths.home / "warm";
+    return fmt::format("{}.zst", file);
 }
 
 Json to_json(const WarmTemplate& one)
 {
     Json files = Json::array();
     for (const WarmTemplate::File& file : one.files) {
-        files.push_back({{"name", file.name}, {"size", file.size.bytes()}, {"digest", file.digest.to_string()}});
+        files.push_back({{"name", file.name}, {"size", file.size.bytes()}});
     }
     return {{"schema", template_schema},
             {"template_id", one.id},
@@ -195,8 +129,8 @@ WarmTemplate template_from_json(const Json& json)
         one.ready = string_member(json, "ready", record_what);
         one.host_key_types = member(json, "host_key_types", record_what).get<std::vector<std::string>>();
         one.cloud_init = bool_member(json, "cloud_init", record_what);
-        one.files = files_from_json(member(json, "files", record_what), one.shape.volumes.size());
-        if (!is_template_id(one.id) || one.id != template_id_of(one.shape)) {
+        one.files = files_from_json(member(json, "files", record_what), one.shape);
+        if (one.id != template_id_of(one.shape)) {
             refuse_record("its id is not that of its shape");
         }
         for (const std::string& type : one.host_key_types) {
@@ -210,88 +144,74 @@ WarmTemplate template_from_json(const Json& json)
     }
 }
 
-std::vector<WarmTemplate> list_templates(const Paths& paths)
+std::vector<StoredTemplate> find_templates(const bundle::Layout& layout, const Digest& image,
+                                           const signing::TrustStore& trust, const std::vector<std::string>& accounts,
+                                           std::vector<std::string>& faults)
 {
-    std::vector<WarmTemplate> found;
-    std::error_code none;
-    for (const fs::directory_entry& entry : fs::directory_iterator(templates_folder(paths), none)) {
-        if (!is_template_id(entry.path().filename().native())) {
-            continue; // one that is being made
-        }
-        try {
-            const std::string envelope = read_file(entry.path() / record_file, longest_record);
-            const Json json = parse_json(read_payload(envelope), record_what);
-            found.push_back(template_from_json(json));
-        } catch (const Error&) { // half removed, or nobody's
+    std::vector<StoredTemplate> templates;
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+        if (std::find(accounts.begin(), accounts.begin() + static_cast<std::ptrdiff_t>(i), accounts[i]) ==
+            accounts.begin() + static_cast<std::ptrdiff_t>(i)) {
+            add_templates(templates, layout, image, trust, accounts[i], faults);
         }
     }
-    std::ranges::sort(found, std::greater{}, &WarmTemplate::made);
-    return found;
+    std::ranges::stable_sort(templates, std::greater{}, [](const StoredTemplate& one) { return one.description.made; });
+    return templates;
 }
 
-void write_template_record(const fs::path& folder, const WarmTemplate& one, const signing::SecretKey& key)
+std::size_t VerifiedTemplate::index_of(std::string_view file) const
 {
-    write_file_durably(folder / record_file, signing::sign_envelope(payload_type, canonical_json(to_json(one)), key),
-                       0600);
+    const auto found = std::ranges::find(description_.files, file, &WarmTemplate::File::name);
+    return found != description_.files.end() ? static_cast<std::size_t>(found - description_.files.begin())
+                                             : throw Error(ErrorKind::internal, "a template has no such file");
 }
 
-void remove_template(const Paths& paths, const std::string& id)
+std::string VerifiedTemplate::name_of(std::string_view file) const
 {
-    if (!is_template_id(id)) {
-        throw Error(ErrorKind::usage, fmt::format("\"{}\" is no template's id", printable(id, false)));
-    }
-    const fs::path folder = templates_folder(paths) / id;
-    std::error_code gone;
-    fs::remove(folder / record_file, gone); // without it nobody takes the rest for a template
-    if (fs::exists(folder)) {
-        sync_directory(folder);
-        fs::remove_all(folder);
-    }
+    return files_[index_of(file)].filename();
 }
 
-Digest digest_of_sparse_file(int fd, ByteSize size, std::string_view what)
+ByteSize VerifiedTemplate::size_of(std::string_view file) const
 {
-    const auto count = static_cast<std::size_t>((size.bytes() + chunk.bytes() - 1) / chunk.bytes());
-    const Digest empty = digest_of(std::string(chunk.bytes(), '\0'));
-    std::vector<std::string> parts(count);
-    in_parallel(count, [&](std::size_t i) {
-        const std::uint64_t offset = i * chunk.bytes();
-        const std::uint64_t length = std::min(chunk.bytes(), size.bytes() - offset);
-        const bool hole = length == chunk.bytes() && is_hole(fd, offset, length);
-        parts[i] = (hole ? empty : digest_of_range(fd, offset, length, what)).hex();
-    });
-    return digest_of(canonical_json({{"size", size.bytes()}, {"chunk", chunk.bytes()}, {"sha256", parts}}));
+    return description_.files[index_of(file)].size;
 }
 
-WarmTemplate load_template(const Paths& paths, const std::string& id, const signing::TrustStore& trust,
-                           const std::string& account)
+FileDescriptor VerifiedTemplate::open(std::string_view file) const
 {
-    const std::string envelope = read_file(templates_folder(paths) / id / record_file, longest_record);
-    const auto payload = signing::verify_envelope(envelope, payload_type, trust.keys_of(account));
-    if (!payload) {
-        refuse_record(fmt::format("it is not signed by a trusted key of account {}", account));
+    const fs::path& path = files_[index_of(file)];
+    FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd) {
+        throw system_error(errno, fmt::format("opening {}", path.native()));
     }
-    WarmTemplate one = template_from_json(parse_json(payload->payload, record_what));
-    if (one.account != account || one.id != id) {
-        refuse_record("it is of another account, or of another template");
-    }
-    return one;
+    return fd;
 }
 
-VerifiedTemplate verify_template(const Paths& paths, const std::string& id, const signing::TrustStore& trust,
-                                 const std::string& account, registry::VerificationRecord* record)
+VerifiedTemplate verify_template(const bundle::Layout& layout, const StoredTemplate& stored,
+                                 registry::VerificationRecord* record)
 {
-    const auto began = std::chrono::system_clock::now();
-    WarmTemplate one = load_template(paths, id, trust, account);
-    const fs::path folder = templates_folder(paths) / id;
-    std::vector<registry::VerificationRecord::Entry> read;
-    for (const WarmTemplate::File& file : one.files) {
-        verify_file(folder, file, record, read);
+    return {stored.description, registry::verified_files(layout, stored.artifact, record)};
+}
+
+Json to_json(const VerifiedTemplate& verified)
+{
+    Json files = Json::array();
+    for (const fs::path& file : verified.files_) {
+        files.push_back(file.native());
     }
-    if (record != nullptr) {
-        record->note(read, began);
+    return {{"template", to_json(verified.description_)}, {"files", files}};
+}
+
+VerifiedTemplate recorded_template(const Json& json)
+{
+    WarmTemplate one = template_from_json(member(json, "template", record_what));
+    std::vector<fs::path> files;
+    for (const Json& file : member(json, "files", record_what)) {
+        files.emplace_back(file.is_string() ? file.get<std::string>() : "");
     }
-    return {std::move(one), folder};
+    if (files.size() != one.files.size()) {
+        throw Error(ErrorKind::io, "the record of an instance's template does not name its files");
+    }
+    return {std::move(one), std::move(files)};
 }
 
 } // namespace kiln::launcher

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Templates of warm launches: an instance of an AMI, booted and saved. Each is a folder warm/ID in the home, of which
-// template.json, signed by the account that made it, names the other files with their digests; it is written last, and
-// removed first. A finished folder never changes.
+// Templates of warm launches: an instance of an AMI, booted and saved. Each is an artifact of the AMI in its region
+// (registry/artifact.h), of type bundle::template_artifact_type: a description that the account that made it signed,
+// and the packed files (core/packed_image.h). It never changes.
 #pragma once
 
 #include "core/byte_size.h"
 #include "core/digest.h"
-#include "core/paths.h"
+#include "core/file_descriptor.h"
 #include "launcher/warm/template_shape.h"
+#include "registry/artifact.h"
 #include "registry/verification_record.h"
-#include "signing/keys.h"
 #include "signing/trust_store.h"
 
 #include <chrono>
 #include <filesystem>
-#include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +24,7 @@ namespace kiln::launcher
 struct WarmTemplate {
     struct File {
         std::string name;
-        ByteSize size;
-        Digest digest; // of the list of its parts' digests: digest_of_sparse_file
+        ByteSize size; // unpacked
     };
     std::string id; // template_id_of(shape)
     TemplateShape shape;
@@ -43,61 +40,59 @@ struct WarmTemplate {
     std::string ready;                       // the guest's word: "running"
     std::vector<std::string> host_key_types; // that its sshd has: "ed25519", ...
     bool cloud_init = false;                 // has run in it
-    std::vector<File> files;                 // "ram", "state", and "disk0.qcow2" for each disk
-
-    [[nodiscard]] ByteSize size() const; // of all files, holes as well
-    [[nodiscard]] const Digest& digest_of(std::string_view file) const;
+    std::vector<File> files;                 // as template_files() has them
 };
 
 inline constexpr const char* template_memory_file = "ram";
 inline constexpr const char* template_state_file = "state";
 [[nodiscard]] std::string template_disk_file(std::size_t disk);
-[[nodiscard]] std::vector<std::string> template_files(std::size_t disks); // all three kinds
-
-[[nodiscard]] std::filesystem::path templates_folder(const Paths& paths);
+[[nodiscard]] std::vector<std::string> template_files(std::size_t disks); // memory, state, and one for each disk
+[[nodiscard]] std::string packed_name(std::string_view file);             // while it is made
 
 [[nodiscard]] Json to_json(const WarmTemplate& one);
 [[nodiscard]] WarmTemplate template_from_json(const Json& json); // throws Error{io, untrusted}
 
-// Those that are there, newest first; unverified. One that can't be read is left out.
-[[nodiscard]] std::vector<WarmTemplate> list_templates(const Paths& paths);
+// One of a region, as an account signed it; its files are not looked at.
+struct StoredTemplate {
+    WarmTemplate description;
+    registry::Artifact artifact;
+};
+// Those of the image that one of the accounts made, newest first. What is wrong with others is added to `faults`.
+[[nodiscard]] std::vector<StoredTemplate> find_templates(const bundle::Layout& layout, const Digest& image,
+                                                         const signing::TrustStore& trust,
+                                                         const std::vector<std::string>& accounts,
+                                                         std::vector<std::string>& faults);
 
-// Signs and writes the record of a folder whose other files are finished and named in `one`.
-void write_template_record(const std::filesystem::path& folder, const WarmTemplate& one, const signing::SecretKey& key);
-
-// As it was signed by a key of `account`, whose it must be; its files are not looked at. Throws Error{untrusted,
-// not_found, io}.
-[[nodiscard]] WarmTemplate load_template(const Paths& paths, const std::string& id, const signing::TrustStore& trust,
-                                         const std::string& account);
-
-// Removes it; what clones have of its files goes on. Nothing happens when it is gone.
-void remove_template(const Paths& paths, const std::string& id);
-
-// SHA-256 over the size and the digests of each 16 MiB; holes are not read.
-[[nodiscard]] Digest digest_of_sparse_file(int fd, ByteSize size, std::string_view what);
-
-// The proof that a template's files are those that its record names, and that the account signed that.
+// The proof that a template's files are those that an account signed, for as long as they are in the region.
 class VerifiedTemplate
 {
 public:
-    [[nodiscard]] const WarmTemplate& get() const noexcept { return template_; }
-    [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_; }
+    [[nodiscard]] const WarmTemplate& get() const noexcept { return description_; }
+    [[nodiscard]] std::string name_of(std::string_view file) const; // the hex digits of the packed file's digest
+    // A new descriptor of the packed file. Throws Error{io, not_found}.
+    [[nodiscard]] FileDescriptor open(std::string_view file) const;
+    [[nodiscard]] ByteSize size_of(std::string_view file) const; // unpacked
 
 private:
-    friend VerifiedTemplate verify_template(const Paths&, const std::string&, const signing::TrustStore&,
-                                            const std::string&, registry::VerificationRecord*);
-    VerifiedTemplate(WarmTemplate one, std::filesystem::path folder)
-        : template_(std::move(one)), folder_(std::move(folder))
+    friend VerifiedTemplate verify_template(const bundle::Layout&, const StoredTemplate&,
+                                            registry::VerificationRecord*);
+    friend Json to_json(const VerifiedTemplate&);
+    friend VerifiedTemplate recorded_template(const Json&);
+    VerifiedTemplate(WarmTemplate description, std::vector<std::filesystem::path> files)
+        : description_(std::move(description)), files_(std::move(files))
     {
     }
-    WarmTemplate template_;
-    std::filesystem::path folder_;
+    [[nodiscard]] std::size_t index_of(std::string_view file) const;
+    WarmTemplate description_;
+    std::vector<std::filesystem::path> files_; // blobs
 };
 
-// Only what `account` made itself counts: a template is a running guest. Files that `record` has are not read. Throws
-// Error{untrusted, not_found, io}.
-[[nodiscard]] VerifiedTemplate verify_template(const Paths& paths, const std::string& id,
-                                               const signing::TrustStore& trust, const std::string& account,
+// Files that `record` has are not read. Throws Error{untrusted, not_found}.
+[[nodiscard]] VerifiedTemplate verify_template(const bundle::Layout& layout, const StoredTemplate& stored,
                                                registry::VerificationRecord* record);
+
+// What a launch leaves in the instance's folder for the supervisor, which reads it. Throws Error{io}.
+[[nodiscard]] Json to_json(const VerifiedTemplate& verified);
+[[nodiscard]] VerifiedTemplate recorded_template(const Json& json);
 
 } // namespace kiln::launcher

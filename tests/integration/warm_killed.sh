@@ -41,6 +41,7 @@ for ((round = 1; round <= rounds; ++round)); do
     equals "$("$kiln" instance list --json | jq -r '.[].instance_id')" ""
     nothing_left_in_work
     "$kiln" image warm "$image" --remove >/dev/null
-    equals "$(ls -A "$KILN_HOME/warm")" ""
+    expect 0 "$kiln" registry gc
+    equals "$(find "$KILN_HOME/regions/local/blobs" -size -64k -exec grep -l application/zstd {} + | wc -l)" 0
 done
 nothing_runs "qemu-system-x86_64.*$KILN_HOME/"
