@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <numeric>
 
 namespace kiln::registry::remote
 {
@@ -24,11 +25,18 @@ namespace
 constexpr std::array taken_types{bundle::signature_artifact_type, bundle::sbom_artifact_type,
                                  bundle::provenance_artifact_type, bundle::lock_artifact_type,
                                  bundle::test_result_artifact_type};
+constexpr std::size_t most_artifacts = 16;
 constexpr std::uint64_t progress_that_counts = std::uint64_t{1} << 20U;
 
 ByteSize less(ByteSize from, ByteSize part)
 {
     return ByteSize(from.bytes() - std::min(from.bytes(), part.bytes()));
+}
+
+ByteSize size_of(const std::vector<bundle::Descriptor>& blobs)
+{
+    return std::accumulate(blobs.begin(), blobs.end(), ByteSize(),
+                           [](ByteSize sum, const bundle::Descriptor& blob) { return sum + blob.size; });
 }
 
 ByteSize size_if_there(const fs::path& file)
@@ -172,6 +180,7 @@ bundle::BundleDocuments RemoteSource::read_documents()
     }
     const bundle::Descriptor image{std::string(bundle::oci_manifest_type), digest_of(*bytes), ByteSize(bytes->size())};
     static_cast<void>(bundle::parse_ami_oci_manifest(*bytes)); // what is no AMI is said before more is asked for
+    image_ = image.digest;
     read_attached_list(image.digest);
     bundle::DocumentSet documents(image, attached_);
     documents.take(image.digest, *std::move(bytes));
@@ -219,22 +228,59 @@ ByteSize RemoteSource::needed_space(ByteSize layers) const
 void RemoteSource::read_layers(const fs::path& folder, const Transfer& transfer)
 {
     PartialBlob::sweep(partial_);
-    ByteSize total;
-    for (const bundle::Descriptor& layer : layers_) {
-        total = total + layer.size;
-    }
-    const auto tick = [&] {
-        const ByteSize done(fetched_.load() + resumed_.load() + present_.load());
-        transfer.transferred(std::min(done, total), total);
-    };
+    fetch(layers_, folder, transfer);
+}
+
+void RemoteSource::fetch(const std::vector<bundle::Descriptor>& blobs, const fs::path& folder, const Transfer& transfer)
+{
+    const auto all = [this] { return fetched_.load() + resumed_.load() + present_.load(); };
+    const std::uint64_t before = all();
+    const ByteSize total = size_of(blobs);
+    const auto tick = [&] { transfer.transferred(std::min(ByteSize(all() - before), total), total); };
     in_parallel(
-        layers_.size(), repository_.options().connections, transfer.stop,
+        blobs.size(), repository_.options().connections, transfer.stop,
         [&](const std::stop_token& stop) -> Work {
             auto pull = std::make_shared<LayerPull>(*this, folder, stop);
-            return [this, pull](std::size_t index) { (*pull)(layers_.at(index)); };
+            return [&blobs, pull](std::size_t index) { (*pull)(blobs.at(index)); };
         },
         tick);
     sync_directory(folder);
+}
+
+std::vector<RemoteSource::PulledArtifact> RemoteSource::read_artifacts(std::string_view type,
+                                                                       std::span<const signing::PublicKey> keys,
+                                                                       const fs::path& folder, const Transfer& transfer)
+{
+    std::vector<PulledArtifact> found;
+    std::vector<bundle::Descriptor> blobs;
+    for (const bundle::AttachedManifest& one : attached_elsewhere_) {
+        if (one.artifact_type != type || found.size() == most_artifacts) {
+            continue;
+        }
+        try {
+            const std::string manifest = client_.find_manifest(one.manifest.digest).value_or("");
+            const auto named = bundle::parse_attached_oci_manifest(manifest, type, most_artifact_files);
+            PulledArtifact pulled{
+                check_artifact(manifest, client_.read_blob(named.envelope), image_.value(), type, keys), {}};
+            for (const bundle::Descriptor& file : pulled.artifact.files) {
+                pulled.files.push_back(folder / file.digest.hex());
+                blobs.push_back(file);
+            }
+            found.push_back(std::move(pulled));
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::untrusted && error.kind() != ErrorKind::not_found) {
+                throw;
+            }
+            if (repository_.options().note) {
+                repository_.options().note(fmt::format("what is attached as {} is left out: {}",
+                                                       one.manifest.digest.to_string(), error.message()));
+            }
+        }
+    }
+    require_free_space(folder, size_of(blobs), "what is attached to the image");
+    fetch(blobs, folder, transfer);
+    layers_.insert(layers_.end(), blobs.begin(), blobs.end()); // finish() has them to drop
+    return found;
 }
 
 void RemoteSource::finish()

@@ -2,12 +2,16 @@
 // An image in a remote registry as a source of Region::import_image, which decides what is taken.
 #pragma once
 
+#include "registry/artifact.h"
 #include "registry/image_source.h"
 #include "registry/remote/remote_client.h"
 
 #include <atomic>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kiln::registry::remote
@@ -35,11 +39,27 @@ public:
     void read_layers(const std::filesystem::path& folder, const Transfer& transfer) override;
     void finish() override;
 
+    // After read_documents(): what else is attached to the image, of that type and signed by one of the keys, with its
+    // files in `folder`, of the region's file system. What is none of that is left out, with a note. Throws
+    // Error{no_space, io, interrupted, untrusted} and the errors of failure.h.
+    struct PulledArtifact {
+        Artifact artifact;
+        std::vector<std::filesystem::path> files;
+    };
+    [[nodiscard]] std::vector<PulledArtifact> read_artifacts(std::string_view type,
+                                                             std::span<const signing::PublicKey> keys,
+                                                             const std::filesystem::path& folder,
+                                                             const Transfer& transfer);
+    // Of the image's OCI manifest; nullopt before read_documents().
+    [[nodiscard]] const std::optional<Digest>& image() const noexcept { return image_; }
+
     [[nodiscard]] Fetched fetched() const;
 
 private:
     class LayerPull;
     void read_attached_list(const Digest& image);
+    void fetch(const std::vector<bundle::Descriptor>& blobs, const std::filesystem::path& folder,
+               const Transfer& transfer);
     [[nodiscard]] bool is_in_region(const bundle::Descriptor& layer) const;
 
     const Region& region_;
@@ -47,6 +67,7 @@ private:
     std::stop_token stop_;
     RemoteClient client_;
     std::filesystem::path partial_;
+    std::optional<Digest> image_;
     std::vector<bundle::AttachedManifest> attached_;           // what import_image takes
     std::vector<bundle::AttachedManifest> attached_elsewhere_; // other types
     std::vector<bundle::Descriptor> layers_;

@@ -65,10 +65,11 @@ class Push
 {
 public:
     Push(const Region& region, const VerifiedImage& image, const RemoteReference& reference,
-         const RemoteOptions& options, const Signer& signer, const Transfer& transfer)
+         const RemoteOptions& options, const Signer& signer, const Transfer& transfer,
+         const std::vector<TypedArtifact>& artifacts)
         : region_(region), image_(image.image()), repository_(reference, Access::push, options), signer_(signer),
           transfer_(transfer), client_(repository_, transfer.stop),
-          contents_(bundle::contents_of(region.layout(), image_.manifest))
+          contents_(bundle::contents_of(region.layout(), image_.manifest)), artifacts_(artifacts)
     {
         pushed_.reference = reference;
     }
@@ -80,6 +81,7 @@ public:
         const std::string manifest = region_.layout().read_verified(image_.manifest);
         static_cast<void>(client_.put_manifest(image_.manifest.to_string(), manifest, bundle::oci_manifest_type));
         attach_documents();
+        attach_artifacts();
         attach_launch_statement();
         attach_signatures();
         store_referrers();
@@ -94,6 +96,7 @@ private:
     void send_text(const std::string& bytes, std::string_view media_type);
     void attach(std::string_view artifact_type, const std::string& manifest, Json annotations = Json::object());
     void attach_documents();
+    void attach_artifacts();
     void attach_launch_statement();
     void attach_signatures();
     void sign_by_tag();
@@ -107,6 +110,7 @@ private:
     const Transfer& transfer_;
     RemoteClient client_;
     bundle::BundleContents contents_;
+    const std::vector<TypedArtifact>& artifacts_;
     Pushed pushed_;
     Referrers referrers_;
     bool referrers_changed_ = false;
@@ -145,6 +149,9 @@ std::vector<bundle::Descriptor> Push::blobs() const
         if (document.media_type != bundle::oci_manifest_type) {
             found.push_back(document);
         }
+    }
+    for (const TypedArtifact& one : artifacts_) {
+        found.insert(found.end(), one.artifact.files.begin(), one.artifact.files.end());
     }
     return found;
 }
@@ -213,6 +220,15 @@ void Push::attach_documents()
 {
     for (const bundle::AttachedManifest& one : contents_.attached) {
         attach(one.artifact_type, region_.layout().read_verified(one.manifest.digest));
+    }
+}
+
+void Push::attach_artifacts()
+{
+    for (const TypedArtifact& one : artifacts_) {
+        send_text(std::string(bundle::oci_empty_blob), bundle::oci_empty_type);
+        send_text(one.artifact.envelope, bundle::dsse_type);
+        attach(one.type, region_.layout().read_verified(one.artifact.manifest));
     }
 }
 
@@ -319,9 +335,10 @@ void Push::store_referrers()
 } // namespace
 
 Pushed push_image(const Region& region, const VerifiedImage& image, const RemoteReference& reference,
-                  const RemoteOptions& options, const Signer& signer, const Transfer& transfer)
+                  const RemoteOptions& options, const Signer& signer, const Transfer& transfer,
+                  const std::vector<TypedArtifact>& artifacts)
 {
-    return Push(region, image, reference, options, signer, transfer).run();
+    return Push(region, image, reference, options, signer, transfer, artifacts).run();
 }
 
 } // namespace kiln::registry::remote

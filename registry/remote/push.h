@@ -3,6 +3,7 @@
 // What is there already is not sent again.
 #pragma once
 
+#include "registry/artifact.h"
 #include "registry/bundle_transfer.h"
 #include "registry/change.h"
 #include "registry/remote/remote_options.h"
@@ -10,9 +11,16 @@
 #include "registry/verified_image.h"
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace kiln::registry::remote
 {
+
+struct TypedArtifact {
+    std::string_view type;
+    Artifact artifact;
+};
 
 struct Pushed {
     RemoteReference reference; // with the tag
@@ -28,7 +36,9 @@ struct Pushed {
 // Error{conflict}; a tag that the caller gives is moved. The signer is the calling account: what the image's owner
 // pushes also gets its signature for cosign, and the launch permission as it is now. Throws Error{usage} for a digest
 // in the reference, and the errors of failure.h.
+// `artifacts` of the image go along; their files are read from the region as they are.
 [[nodiscard]] Pushed push_image(const Region& region, const VerifiedImage& image, const RemoteReference& reference,
-                                const RemoteOptions& options, const Signer& signer, const Transfer& transfer);
+                                const RemoteOptions& options, const Signer& signer, const Transfer& transfer,
+                                const std::vector<TypedArtifact>& artifacts = {});
 
 } // namespace kiln::registry::remote

@@ -4,7 +4,8 @@
 # clone is stopped, started and ended as any other instance. Takes the number of clones; the default is a quick one.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lib_warm.sh"
-need qemu-system-x86_64 ssh-keygen jq
+. "$(dirname "$0")/lib_remote.sh"
+need qemu-system-x86_64 ssh-keygen jq docker-registry
 count=${2:-2}
 type=t3.small
 [ "$count" -lt 4 ] || type=t3.nano # twenty of them in the host's memory
@@ -105,13 +106,51 @@ if [ "$count" -gt 3 ]; then
     expect 0 "$kiln" image deregister "$image"
 fi
 
+say "an account that trusts the AMI's owner takes the template with the AMI"
+other=$scratch/other
+in_other() { KILN_HOME=$other "$kiln" "$@"; }
+serve plain
+address=oci://127.0.0.1:$port/debian-12
+in_other key create >/dev/null
+guest=$(in_other key show --json | jq -r .account)
+"$kiln" key show --json | jq -r .public_key >"$scratch/owner.pem"
+in_other key trust "$("$kiln" key show --json | jq -r .account)" "$scratch/owner.pem" >/dev/null
+at_end+=(leave_other)
+leave_other() {
+    in_other instance list --json | jq -r '.[].instance_id' | while read -r id; do in_other instance terminate "$id"; done
+    "$kiln" image unshare debian-12 --account "$guest"
+} >/dev/null
+expect 0 "$kiln" image share debian-12 --account "$guest"
+expect 0 "$kiln" image push debian-12 "$address:1" --warm --json -q
+equals "$(jq -r .templates <<<"$output")" 1
+expect 0 in_other image pull "$address:1" --json -q
+equals "$(jq -r .pulled_from.templates <<<"$output")" 0
+equals "$(in_other image warm --list --json)" "[]"
+expect 0 in_other image pull "$address:1" --warm --json -q # the AMI is there, and the template comes
+equals "$(jq -r .pulled_from.templates <<<"$output")" 1
+expect 0 in_other image verify debian-12
+expect 0 in_other run debian-12 --type $type --wait --json -q
+equals "$(jq -r '.warm | "\(.launched_warm) \(.template_id) \(.reason)"' <<<"$output")" "true $template null"
+id=$(jq -r .instance_id <<<"$output")
+for what in 'cat /etc/machine-id' 'cat /etc/ssh/ssh_host_ed25519_key.pub' 'head -c 16 /dev/urandom | od -An -tx1'; do
+    equals "$({ in_guest "$first" "$what"; KILN_HOME=$other in_guest "$id" "$what"; } | sort -u | wc -l)" 2
+done
+expect 0 in_other instance terminate "$id"
+expect 9 in_other image push debian-12 "$address:2" --warm
+contains "has no template of"
+leave_other
+at_end=("${at_end[@]/leave_other/true}")
+
 say "a template that does not fit, or was touched, is not used"
 for id in "${clones[@]:1}"; do expect 0 "$kiln" instance terminate "$id"; done
 id=$("$kiln" run debian-12 --type t3.micro --quiet 2>"$scratch/run.err")
 instances+=("$id")
 grep -q "launched cold: the template does not fit: it is for a $type with" "$scratch/run.err" || fail "$(cat "$scratch/run.err")"
 expect 0 "$kiln" instance terminate "$id"
-printf x | dd of="$KILN_HOME/warm/$template/state" bs=1 seek=100000 conv=notrunc status=none
+layout=$KILN_HOME/regions/local
+manifest=$("$kiln" image warm debian-12 --list --json | jq -r '.[].manifest')
+state=$(jq -r '.layers[2].digest' "$layout/blobs/${manifest/:/\/}")
+printf x | dd of="$layout/blobs/${state/:/\/}" bs=1 seek=50000 conv=notrunc status=none
 id=$("$kiln" run debian-12 --type $type --quiet 2>"$scratch/run.err")
 instances+=("$id")
 grep -q "launched cold: the template was refused: .*digest" "$scratch/run.err" || fail "$(cat "$scratch/run.err")"
@@ -120,6 +159,8 @@ expect 0 "$kiln" instance terminate "$id"
 say "without its template the clone goes on, and starts again from its disks"
 expect 0 "$kiln" image warm debian-12 --remove
 equals "$("$kiln" image warm --list --json)" "[]"
+expect 0 "$kiln" registry gc
+[ ! -e "$layout/blobs/${state/:/\/}" ] || fail "its files are still there"
 in_guest "$first" 'echo kept > /var/lib/kept; cat /etc/machine-id' >"$scratch/machine-id"
 expect 0 "$kiln" instance stop "$first"
 expect 0 "$kiln" instance start "$first"
