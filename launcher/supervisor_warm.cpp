@@ -64,7 +64,7 @@ bool Supervisor::is_clone_to_be() const noexcept
 CloneWord Supervisor::wake_clone(const QemuPlace& place, const VerifiedTemplate& verified)
 {
     const WarmTemplate& one = verified.get();
-    const CloneIdentity identity = identity_of(instance_, paths_, one);
+    const CloneIdentity identity = identity_of(instance_, home_, one);
     auto keys = make_host_keys(one.host_key_types, paths_.run / "host-keys", identity.host_name);
     const FileDescriptor state = unpack_state(verified);
     memory_ = share_template_memory(home_, verified.name_of(template_memory_file), verified.open(template_memory_file),
@@ -99,6 +99,7 @@ bool Supervisor::launch_clone(const QemuPlace& place)
                       {"machine_id", word.machine_id},
                       {"host_name", word.host_name},
                       {"mac", word.mac},
+                      {"address", word.address},
                       {"random", word.random},
                       {"clock_lag_ms", word.clock_lag.count()}});
         if (word.clock_lag > worst_clock_lag) { // a busy host: the message was long on its way

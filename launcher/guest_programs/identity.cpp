@@ -2,6 +2,7 @@
 #include "launcher/guest_programs/identity.h"
 
 #include "launcher/guest_programs/guest_system.h"
+#include "launcher/guest_programs/network_address.h"
 
 #include <algorithm>
 #include <array>
@@ -309,6 +310,9 @@ void set_clock(const std::string& seconds_and_nanoseconds)
 void take_identity(const launcher::CloneMessage& message)
 {
     set_mac(value_of(message, "old-mac"), value_of(message, "mac"));
+    if (const std::string* address = launcher::find_value(message, "address"); address != nullptr) {
+        set_address(find_card(value_of(message, "mac")), *address);
+    }
     set_machine_id(value_of(message, "machine-id"));
     set_host_name(value_of(message, "old-host-name"), value_of(message, "host-name"));
     for (const auto& [name, value] : message) {
@@ -375,7 +379,7 @@ std::string describe_identity(const std::string& mac, const std::string& random)
     const std::string card = find_card(mac);
     return "\"machine_id\":" + json_string(without_line_end(read_file("/etc/machine-id").value_or(""))) +
            ",\"host_name\":" + json_string(name.data()) + ",\"mac\":" + json_string(mac) +
-           ",\"card\":" + json_string(card) +
+           ",\"card\":" + json_string(card) + ",\"address\":" + json_string(address_of(card)) +
            ",\"clock\":" + std::to_string(now.tv_sec * 1'000'000'000LL + now.tv_nsec) +
            ",\"random\":" + json_string(random);
 }

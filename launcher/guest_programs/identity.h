@@ -23,8 +23,8 @@ void rehearse();
 // 32 bytes in hexadecimal, for the host's log.
 [[nodiscard]] std::string fresh_random();
 
-// As they are now, in JSON: "machine_id", "host_name", "mac" (of that one's card), "clock" (nanoseconds since the
-// epoch); and "random" as given.
+// As they are now, in JSON: "machine_id", "host_name", "mac" (of that one's card), "address", "clock" (nanoseconds
+// since the epoch); and "random" as given.
 [[nodiscard]] std::string describe_identity(const std::string& mac, const std::string& random);
 
 [[nodiscard]] std::string json_string(const std::string& text);

@@ -7,6 +7,7 @@
 #include "core/process.h"
 #include "core/text.h"
 #include "launcher/qemu_command.h"
+#include "launcher/vpc/vpc.h"
 
 #include <fmt/format.h>
 
@@ -105,15 +106,21 @@ std::future<std::vector<HostKey>> make_host_keys(const std::vector<std::string>&
     });
 }
 
-CloneIdentity identity_of(const Instance& instance, const InstancePaths& files, const WarmTemplate& one)
+CloneIdentity identity_of(const Instance& instance, const Paths& home, const WarmTemplate& one)
 {
+    const InstancePaths files(home, instance.id);
     CloneIdentity identity;
     // systemd makes it of the UUID where an image has none.
     identity.machine_id = system_uuid(instance.id);
     std::erase(identity.machine_id, '-');
-    // cloud-init takes the name from the metadata service, others from DHCP.
-    identity.host_name = one.cloud_init ? instance.name.value_or(instance.id) : instance.id;
+    // cloud-init takes the name from the metadata service, others from DHCP; a VPC's has the instance's name, too.
+    identity.host_name = one.cloud_init || !instance.vpc_id.empty() ? instance.name.value_or(instance.id) : instance.id;
     identity.mac = mac_address(instance.id);
+    if (!instance.vpc_id.empty()) {
+        const Vpc vpc = load_vpc(home, instance.vpc_id);
+        identity.address =
+            CloneAddress{instance.private_ip_address, ipv4_text(vpc.cidr.netmask()), ipv4_text(vpc.router())};
+    }
     identity.launch_keys =
         lines_of(instance.key_name.empty() ? fs::path(instance.ssh_key.native() + ".pub") : files.authorized_keys);
     identity.cloud_init = one.cloud_init && instance.user_data;
@@ -138,6 +145,9 @@ CloneMessage identity_message(const Instance& instance, const WarmTemplate& one,
         {"old-launch-key", one.launch_key},
         {"launch-keys", identity.launch_keys},
     };
+    if (const auto& address = identity.address) {
+        message.emplace_back("address", fmt::format("{} {} {}", address->own, address->netmask, address->router));
+    }
     for (const HostKey& key : keys) {
         add_host_key(message, key);
     }
@@ -192,6 +202,7 @@ CloneWord parse_done(std::string_view line, const CloneIdentity& identity, std::
         word.machine_id = string_member(json, "machine_id", answer_what);
         word.host_name = string_member(json, "host_name", answer_what);
         word.mac = string_member(json, "mac", answer_what);
+        word.address = string_member(json, "address", answer_what);
         word.random = string_member(json, "random", answer_what);
         clock = std::chrono::nanoseconds(integer_member(json, "clock", answer_what));
     } catch (const Error& error) {
@@ -199,6 +210,9 @@ CloneWord parse_done(std::string_view line, const CloneIdentity& identity, std::
     }
     require_equal("machine id", word.machine_id, identity.machine_id);
     require_equal("MAC address", word.mac, identity.mac);
+    if (identity.address) {
+        require_equal("address", word.address, identity.address->own);
+    }
     if (!is_hexadecimal(word.random, 64)) {
         throw Error(ErrorKind::launch, "the guest sent no random bytes");
     }
@@ -208,6 +222,7 @@ CloneWord parse_done(std::string_view line, const CloneIdentity& identity, std::
     if (word.clock_lag > clock_tolerance || word.clock_lag < -clock_tolerance) {
         throw Error(ErrorKind::launch, fmt::format("the guest's clock is {} ms off", word.clock_lag.count()));
     }
+    word.address = printable(word.address.substr(0, 64), false);
     // An image's own name is not Kiln's to change.
     word.host_name = printable(word.host_name.substr(0, 64), false);
     return word;

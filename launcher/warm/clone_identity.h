@@ -11,6 +11,7 @@
 #include <chrono>
 #include <filesystem>
 #include <future>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -30,15 +31,22 @@ struct HostKey {
                                                                const std::filesystem::path& folder,
                                                                const std::string& host_name);
 
+struct CloneAddress {
+    std::string own; // "172.31.0.5"
+    std::string netmask;
+    std::string router;
+};
+
 struct CloneIdentity {
     std::string machine_id; // 32 hex digits
     std::string host_name;
     std::string mac;
+    std::optional<CloneAddress> address; // in a VPC; in user mode the template's is right: each guest has a network
     std::string launch_keys; // lines of authorized_keys: the key pair's, if any, and the launch key's
     bool cloud_init = false; // is to run as for a new instance
 };
-// As a cold launch gives it to the same instance. Throws Error{io}.
-[[nodiscard]] CloneIdentity identity_of(const Instance& instance, const InstancePaths& files, const WarmTemplate& one);
+// As a cold launch gives it to the same instance. Throws Error{io, not_found}.
+[[nodiscard]] CloneIdentity identity_of(const Instance& instance, const Paths& home, const WarmTemplate& one);
 
 // `seed`: 64 fresh bytes.
 [[nodiscard]] CloneMessage identity_message(const Instance& instance, const WarmTemplate& one,
@@ -62,6 +70,7 @@ struct CloneWord {
     std::string machine_id;
     std::string host_name;
     std::string mac;
+    std::string address;
     std::string random;                     // 64 hex digits, drawn after the reseed and before anything else ran
     std::chrono::milliseconds clock_lag{0}; // behind `now`
 };

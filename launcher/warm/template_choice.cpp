@@ -50,9 +50,9 @@ std::optional<TemplateChoice> choose_template(const registry::Image& image, cons
     if (has_volumes) {
         return cold_because("it has volumes, and no template has");
     }
-    if (instance.network != template_network) { // whose addresses a booted guest has asked for
-        return cold_because(fmt::format(R"(it is in the network "{}", and templates are for "{}")", instance.network,
-                                        template_network));
+    if (instance.network != template_network && instance.network != "vpc") { // as whose member it is given its address
+        return cold_because(
+            fmt::format(R"(it has the network "{}", and a template's guest has a card)", instance.network));
     }
     const TemplateShape wanted = shape_of(instance, find_qemu_identity());
     const std::string id = template_id_of(wanted);

@@ -106,11 +106,28 @@ if [ "$count" -gt 3 ]; then
     expect 0 "$kiln" image deregister "$image"
 fi
 
+vpc_why=$(unshare --user --map-current-user --keep-caps -- "$build/kiln-supervisor" serve-vpc --try 2>&1) ||
+    say "NOT TESTED: clones in a VPC: $vpc_why"
+if [ -z "$vpc_why" ]; then
+    say "in a VPC each has an address of its own from its first moment on"
+    "$kiln" run debian-12 --type $type --count 2 --network vpc --wait --json >"$scratch/vpc.json" 2>"$scratch/run.err"
+    mapfile -t members < <(jq -r '.[].instance_id' "$scratch/vpc.json")
+    instances+=("${members[@]}")
+    equals "$(jq -r '.[].warm | "\(.launched_warm) \(.reason)"' "$scratch/vpc.json" | sort -u)" "true null"
+    for id in "${members[@]}"; do
+        address=$(jq -r --arg id "$id" '.[] | select(.instance_id == $id).private_ip_address' "$scratch/vpc.json")
+        equals "$(jq -r 'select(.event == "cloned").detail.address' "$KILN_HOME/instances/$id/events.jsonl")" "$address"
+        equals "$(in_guest "$id" "ip -4 -o addr show scope global | grep -o 'inet [0-9.]*'")" "inet $address"
+    done
+    in_guest "${members[0]}" "timeout 10 bash -c ': </dev/tcp/$address/22'" || fail "its neighbour does not answer"
+    for id in "${members[@]}"; do expect 0 "$kiln" instance terminate "$id"; done
+fi
+
 say "an account that trusts the AMI's owner takes the template with the AMI"
 other=$scratch/other
 in_other() { KILN_HOME=$other "$kiln" "$@"; }
 serve plain
-address=oci://127.0.0.1:$port/debian-12
+remote=oci://127.0.0.1:$port/debian-12
 in_other key create >/dev/null
 guest=$(in_other key show --json | jq -r .account)
 "$kiln" key show --json | jq -r .public_key >"$scratch/owner.pem"
@@ -121,12 +138,12 @@ leave_other() {
     "$kiln" image unshare debian-12 --account "$guest"
 } >/dev/null
 expect 0 "$kiln" image share debian-12 --account "$guest"
-expect 0 "$kiln" image push debian-12 "$address:1" --warm --json -q
+expect 0 "$kiln" image push debian-12 "$remote:1" --warm --json -q
 equals "$(jq -r .templates <<<"$output")" 1
-expect 0 in_other image pull "$address:1" --json -q
+expect 0 in_other image pull "$remote:1" --json -q
 equals "$(jq -r .pulled_from.templates <<<"$output")" 0
 equals "$(in_other image warm --list --json)" "[]"
-expect 0 in_other image pull "$address:1" --warm --json -q # the AMI is there, and the template comes
+expect 0 in_other image pull "$remote:1" --warm --json -q # the AMI is there, and the template comes
 equals "$(jq -r .pulled_from.templates <<<"$output")" 1
 expect 0 in_other image verify debian-12
 expect 0 in_other run debian-12 --type $type --wait --json -q
@@ -136,7 +153,7 @@ for what in 'cat /etc/machine-id' 'cat /etc/ssh/ssh_host_ed25519_key.pub' 'head 
     equals "$({ in_guest "$first" "$what"; KILN_HOME=$other in_guest "$id" "$what"; } | sort -u | wc -l)" 2
 done
 expect 0 in_other instance terminate "$id"
-expect 9 in_other image push debian-12 "$address:2" --warm
+expect 9 in_other image push debian-12 "$remote:2" --warm
 contains "has no template of"
 leave_other
 at_end=("${at_end[@]/leave_other/true}")

@@ -2,6 +2,7 @@
 // What host and clone say to each other. The guest's side of it is hostile.
 #include "core/error.h"
 #include "core/files.h"
+#include "launcher/vpc/vpc.h"
 #include "launcher/warm/clone_identity.h"
 #include "tests/unit/launcher/fixtures.h"
 
@@ -57,6 +58,7 @@ protected:
     const CloneIdentity identity{.machine_id = std::string(32, 'a'),
                                  .host_name = "web",
                                  .mac = "02:01:23:45:67:89",
+                                 .address = CloneAddress{"172.31.0.5", "255.255.240.0", "172.31.0.1"},
                                  .launch_keys = "ssh-ed25519 AAAA kiln-launch-key i-0123456789abcdef0"};
 
     [[nodiscard]] Json answer() const
@@ -66,6 +68,7 @@ protected:
                 {"host_name", identity.host_name},
                 {"mac", identity.mac},
                 {"card", "enp0s3"},
+                {"address", "172.31.0.5"},
                 {"clock", 1'789'999'999'750'000'000},
                 {"random", std::string(64, '7')}};
     }
@@ -99,6 +102,7 @@ TEST_F(CloneAnswers, OthersAreRefused)
 {
     EXPECT_THAT(failure_with("machine_id", std::string(32, 'b')), HasSubstr("machine id"));
     EXPECT_THAT(failure_with("mac", "02:00:00:00:00:01"), HasSubstr("MAC address"));
+    EXPECT_THAT(failure_with("address", "10.0.2.15"), HasSubstr("has the address 10.0.2.15 instead of 172.31.0.5"));
     EXPECT_THAT(failure_with("random", "7"), HasSubstr("no random bytes"));
     EXPECT_THAT(failure_with("random", 7), HasSubstr("\"random\""));
     EXPECT_THAT(failure_with("clock", 0), HasSubstr("ms off"));
@@ -154,7 +158,8 @@ TEST_F(CloneAnswers, OnlyKnownHostKeysAreMade)
 TEST(CloneIdentity, IsWhatAColdLaunchGives)
 {
     const test::TemporaryFolder home;
-    const InstancePaths files(paths_in(home.path()), "i-0123456789abcdef0");
+    const Paths paths = paths_in(home.path());
+    const InstancePaths files(paths, "i-0123456789abcdef0");
     Instance instance = small_instance(files);
     make_directories(files.ssh, 0700);
     write_file_durably(files.ssh / "id_ed25519.pub", "ssh-ed25519 AAAA kiln-launch-key i-0123456789abcdef0\n");
@@ -162,7 +167,7 @@ TEST(CloneIdentity, IsWhatAColdLaunchGives)
     one.instance_id = "i-0000000000000000f";
     one.launch_key = "ssh-ed25519 BBBB kiln-launch-key i-0000000000000000f";
 
-    CloneIdentity identity = identity_of(instance, files, one);
+    CloneIdentity identity = identity_of(instance, paths, one);
     EXPECT_THAT(identity.machine_id, testing::MatchesRegex("ec20123456784[0-9a-f]{19}"));
     EXPECT_EQ(identity.host_name, instance.id); // as DHCP gives it
     EXPECT_EQ(identity.mac, mac_address(instance.id));
@@ -170,7 +175,7 @@ TEST(CloneIdentity, IsWhatAColdLaunchGives)
 
     one.cloud_init = true;
     instance.user_data = true;
-    identity = identity_of(instance, files, one);
+    identity = identity_of(instance, paths, one);
     EXPECT_EQ(identity.host_name, "web"); // as the metadata service gives it
     EXPECT_TRUE(identity.cloud_init);
 
@@ -186,7 +191,15 @@ TEST(CloneIdentity, IsWhatAColdLaunchGives)
     const std::string both = "ssh-rsa CCCC mine kiln-launch-key i-0123456789abcdef0\n" + identity.launch_keys;
     write_file_durably(files.authorized_keys, both + "\n");
     instance.key_name = "mine";
-    EXPECT_EQ(identity_of(instance, files, one).launch_keys, both);
+    identity = identity_of(instance, paths, one);
+    EXPECT_EQ(identity.launch_keys, both);
+    EXPECT_FALSE(identity.address);
+
+    instance.vpc_id = create_vpc(paths, "web", "10.1.2.0/24").id;
+    instance.private_ip_address = "10.1.2.7";
+    identity = identity_of(instance, paths, one);
+    EXPECT_EQ(*find_value(identity_message(instance, one, identity, {}, "", {}), "address"),
+              "10.1.2.7 255.255.255.0 10.1.2.1");
 }
 
 } // namespace

@@ -151,9 +151,10 @@ TEST_F(Templates, OneThatFitsIsUsed)
     EXPECT_EQ(warm->ready, "running");
     EXPECT_EQ(choice(true)->reason, "a cold launch was asked for");
     EXPECT_EQ(choice(false, true)->reason, "it has volumes, and no template has");
+    instance.network = "none";
+    EXPECT_EQ(choice()->reason, "it has the network \"none\", and a template's guest has a card");
     instance.network = "vpc"; // on QEMU's command line it is the same
-    EXPECT_EQ(choice()->reason, "it is in the network \"vpc\", and templates are for \"user\"");
-    instance.network = "user";
+    EXPECT_TRUE(choice()->launched_warm);
     instance.memory = gibibytes(4);
     EXPECT_THAT(choice()->reason, HasSubstr("the template does not fit: it is for a t3.small"));
 }
