@@ -17,6 +17,8 @@ namespace kiln::launcher
 {
 
 inline constexpr std::chrono::seconds freeze_watchdog{30};
+// So long a preparation leaves the watchdog its time for freeze and switch, 10 s each, and the freeze little to write.
+inline constexpr std::chrono::seconds freeze_brief{1};
 
 // How the disks' content at that moment is to be taken.
 struct Consistency {
@@ -28,8 +30,10 @@ struct Consistency {
 class GuestFreeze
 {
 public:
-    // Runs the hooks and has dirty data written. Throws Error{launch} when a hook fails, Error{interrupted}.
-    GuestFreeze(GuestAgent& agent, const std::function<bool()>& cancelled);
+    // Runs the hooks, starts the watchdog and has dirty data written; the latter two once more if all that was not
+    // `brief`. Throws Error{launch} when a hook fails, Error{interrupted}.
+    GuestFreeze(GuestAgent& agent, const std::function<bool()>& cancelled,
+                std::chrono::milliseconds brief = freeze_brief);
     GuestFreeze(const GuestFreeze&) = delete;
     GuestFreeze& operator=(const GuestFreeze&) = delete;
     // Thaws, whatever happened, and runs the hooks for after that.
@@ -42,7 +46,8 @@ public:
     [[nodiscard]] const Consistency& consistency() const noexcept { return consistency_; }
 
 private:
-    void prepare();
+    void prepare(std::chrono::milliseconds brief);
+    bool start_watchdog_and_sync(); // false: nothing is to be frozen
     void run_thaw_hooks() noexcept;
 
     GuestAgent& agent_;

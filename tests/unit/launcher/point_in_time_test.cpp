@@ -283,6 +283,32 @@ TEST_F(PointInTimeTest, TheHooksForAfterTheThawDoNotKeepTheSnapshotWaiting)
     EXPECT_EQ(count("guest-exec"), 2);
 }
 
+// A long sync has taken of the watchdog's time: another takes its place, and the hooks don't run again.
+TEST_F(PointInTimeTest, AGuestThatTookLongIsPreparedOnceMore)
+{
+    std::vector<Json> started;
+    const FakeServer::Answer answers = agent();
+    FakeServer server("", [&](const std::string& line) {
+        const std::string answer = answers(line);
+        if (line.find("\"guest-exec\"") != line.npos) {
+            const std::lock_guard lock(mutex_);
+            started.push_back(Json::parse(line).at("arguments").at("arg"));
+        }
+        return answer;
+    });
+    GuestAgent guest(server.path());
+    {
+        GuestFreeze freeze(guest, never, std::chrono::milliseconds(-1));
+        EXPECT_EQ(freeze.consistency().reason, "");
+    }
+    const std::lock_guard lock(mutex_);
+    ASSERT_EQ(started.size(), 3U);
+    EXPECT_EQ(started[0].at(4), "0");
+    EXPECT_EQ(started[1].at(4), "273");
+    EXPECT_EQ(started[0].at(1), started[1].at(1));
+    EXPECT_EQ(started[2].at(2), "kiln-thaw");
+}
+
 TEST_F(PointInTimeTest, AHookThatFailsLeavesAllAsItWas)
 {
     EXPECT_THROW(static_cast<void>(take(agent({}, 65))), Error);
