@@ -42,8 +42,8 @@ struct CloneIdentity {
     std::string host_name;
     std::string mac;
     std::optional<CloneAddress> address; // in a VPC; in user mode the template's is right: each guest has a network
-    std::string launch_keys; // lines of authorized_keys: the key pair's, if any, and the launch key's
-    bool cloud_init = false; // is to run as for a new instance
+    std::string launch_keys;             // lines of authorized_keys: the key pair's, if any, and the launch key's
+    bool cloud_init = false;             // is to run as for a new instance
 };
 // As a cold launch gives it to the same instance. Throws Error{io, not_found}.
 [[nodiscard]] CloneIdentity identity_of(const Instance& instance, const Paths& home, const WarmTemplate& one);
