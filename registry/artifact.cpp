@@ -55,6 +55,7 @@ std::vector<bundle::Descriptor> files_from(const Json& predicate)
 std::vector<bundle::Descriptor> store_files(const std::vector<fs::path>& files, const bundle::Layout& layout)
 {
     std::vector<bundle::Descriptor> stored;
+    stored.reserve(files.size());
     for (const fs::path& file : files) {
         stored.push_back(layout.put_file(file, bundle::zstd_type));
     }

@@ -62,13 +62,12 @@ std::optional<TemplateChoice> choose_template(const registry::Image& image, cons
         return cold_because(why_none_fits(templates, wanted));
     }
     try {
-        VerifiedTemplate verified = verify_template(layout, *fitting, options.record);
-        return TemplateChoice{.launch = {.start = WarmLaunch::Start::clone,
-                                         .launched_warm = true,
-                                         .cloud_init = verified.get().cloud_init && instance.user_data,
-                                         .template_id = id,
-                                         .ready = verified.get().ready},
-                              .verified = std::move(verified)};
+        TemplateChoice choice{.launch = {.start = WarmLaunch::Start::clone, .launched_warm = true, .template_id = id},
+                              .verified = verify_template(layout, *fitting, options.record)};
+        const WarmTemplate& one = choice.verified->get();
+        choice.launch.cloud_init = one.cloud_init && instance.user_data;
+        choice.launch.ready = one.ready;
+        return choice;
     } catch (const Error& error) {
         return cold_because(fmt::format("the template was refused: {}", error.message()));
     }

@@ -289,7 +289,7 @@ TEST_F(PointInTimeTest, AGuestThatTookLongIsPreparedOnceMore)
     std::vector<Json> started;
     const FakeServer::Answer answers = agent();
     FakeServer server("", [&](const std::string& line) {
-        const std::string answer = answers(line);
+        std::string answer = answers(line);
         if (line.find("\"guest-exec\"") != line.npos) {
             const std::lock_guard lock(mutex_);
             started.push_back(Json::parse(line).at("arguments").at("arg"));

@@ -80,7 +80,7 @@ protected:
         EXPECT_EQ(chosen && chosen->verified, chosen && chosen->launch.launched_warm);
         return chosen ? std::optional(chosen->launch) : std::nullopt;
     }
-    [[nodiscard]] std::vector<StoredTemplate> found(std::vector<std::string> accounts = {"123456789012"}) const
+    [[nodiscard]] std::vector<StoredTemplate> found(const std::vector<std::string>& accounts = {"123456789012"}) const
     {
         std::vector<std::string> faults;
         return find_templates(region.layout(), image.manifest, trust, accounts, faults);
