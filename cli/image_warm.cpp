@@ -39,12 +39,13 @@ Json json_of(const launcher::StoredTemplate& one)
 void show_templates(const Context& context, const Templates& templates)
 {
     Json json = Json::array();
-    std::vector<std::vector<std::string>> rows = {{"TEMPLATE", "IMAGE", "TYPE", "ACCELERATOR", "SIZE", "MADE"}};
+    std::vector<std::vector<std::string>> rows = {{"TEMPLATE", "IMAGE", "FITS", "SIZE", "MADE"}};
     for (const launcher::StoredTemplate& stored : templates) {
         const launcher::WarmTemplate& one = stored.description;
         json.push_back(json_of(stored));
-        rows.push_back({one.id, one.image_name + "@" + one.image_version, one.shape.type,
-                        std::string(name_of(one.shape.accelerator)), to_string(stored.artifact.size()), one.made});
+        rows.push_back({one.id, one.image_name + "@" + one.image_version,
+                        fmt::format("{} {}", one.shape.type, name_of(one.shape.accelerator)),
+                        to_string(stored.artifact.size()), one.made.substr(0, one.made.find('T'))});
     }
     print_result(context, json,
                  rows.size() == 1 ? "There is no template; `kiln image warm AMI` makes one.\n" : table(rows));
