@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Region::attachment: a document about an image, believed only when the image's owner signed it.
+#include "bundle/test_result_type.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "registry/envelope.h"
@@ -21,6 +22,9 @@ std::string_view predicate_type_of(std::string_view artifact_type)
     }
     if (artifact_type == bundle::lock_artifact_type) {
         return "https://kiln.invalid/lock/v1";
+    }
+    if (artifact_type == bundle::test_result_artifact_type) {
+        return "https://in-toto.io/attestation/test-result/v0.1";
     }
     if (artifact_type == bundle::template_artifact_type) {
         return "https://kiln.invalid/warm-template/v1";

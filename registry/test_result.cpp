@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/files.h"
 #include "registry/envelope.h"
+#include "registry/predicate_type.h"
 #include "registry/region_state.h"
 #include "signing/attestation.h"
 
@@ -15,7 +16,6 @@ namespace kiln::registry
 namespace
 {
 
-constexpr std::string_view test_result_predicate = "https://in-toto.io/attestation/test-result/v0.1";
 constexpr std::string_view document = "a test's result";
 
 // canonical_json holds no fractions.
@@ -64,7 +64,7 @@ void attach_test_run(const Region& region, const Image& image, const TestRun& ru
     const std::string envelope =
         signing::sign_attestation({.subject_name = fmt::format("{}@{}", image.name, image.version.to_string()),
                                    .subject = image.manifest,
-                                   .predicate_type = std::string(test_result_predicate),
+                                   .predicate_type = std::string(predicate_type_of(bundle::test_result_artifact_type)),
                                    .predicate = predicate_of(run)},
                                   key);
     const FileLock lock(lock_file(layout.folder()), FileLock::Wait::block);
@@ -83,8 +83,9 @@ std::optional<TestRun> newest_test_run(const bundle::Layout& layout, const Image
         try {
             const auto attached =
                 bundle::parse_attached_oci_manifest(layout.read_verified(digest), bundle::test_result_artifact_type);
-            const auto predicate = signing::verify_attestation(layout.read_verified(attached.envelope.digest), keys,
-                                                               image.manifest, test_result_predicate);
+            const auto predicate =
+                signing::verify_attestation(layout.read_verified(attached.envelope.digest), keys, image.manifest,
+                                            predicate_type_of(bundle::test_result_artifact_type));
             if (!predicate) {
                 continue;
             }

@@ -42,6 +42,6 @@ for ((round = 1; round <= rounds; ++round)); do
     nothing_left_in_work
     "$kiln" image warm "$image" --remove >/dev/null
     expect 0 "$kiln" registry gc
-    equals "$(find "$KILN_HOME/regions/local/blobs" -size -64k -exec grep -l application/zstd {} + | wc -l)" 0
+    equals "$(find "$KILN_HOME/regions/local/blobs" -type f -size -64k -exec grep -l application/zstd {} + | wc -l)" 0
 done
 nothing_runs "qemu-system-x86_64.*$KILN_HOME/"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Images as single files: what is exported comes back under another id, from a file or a pipe, once, and whole.
+#include "registry/test_result.h"
 #include "tests/unit/registry/bundle_fixture.h"
 
 #include <array>
@@ -30,6 +31,16 @@ TEST_F(BundleTransferTest, ComesBackWithAnotherIdAndAllThatIsAttached)
     EXPECT_EQ(parse_json(R"({"spdxVersion":"SPDX-2.3"})", "x"),
               other.attachment(back, bundle::sbom_artifact_type, trust));
     EXPECT_TRUE(imports() == 0);
+}
+
+TEST_F(BundleTransferTest, ATestsResultGoesAlong)
+{
+    const Image image = publish_with_sbom("web");
+    attach_test_run(region, image, {.finished = "2026-11-26T08:00:00Z", .passed = {"it answers"}}, key);
+    const Image back = import(exported(image));
+    const auto run = newest_test_run(other.layout(), back, trust);
+    ASSERT_TRUE(run);
+    EXPECT_EQ(run->passed, std::vector<std::string>{"it answers"});
 }
 
 TEST_F(BundleTransferTest, TheSameImageIsTheSameFileInItsOrder)
