@@ -62,11 +62,15 @@ std::optional<TemplateChoice> choose_template(const registry::Image& image, cons
         return cold_because(why_none_fits(templates, wanted));
     }
     try {
-        TemplateChoice choice{.launch = {.start = WarmLaunch::Start::clone, .launched_warm = true, .template_id = id},
-                              .verified = verify_template(layout, *fitting, options.record)};
-        const WarmTemplate& one = choice.verified->get();
+        VerifiedTemplate verified = verify_template(layout, *fitting, options.record);
+        const WarmTemplate& one = verified.get();
+        TemplateChoice choice;
+        choice.launch.start = WarmLaunch::Start::clone;
+        choice.launch.launched_warm = true;
         choice.launch.cloud_init = one.cloud_init && instance.user_data;
+        choice.launch.template_id = id;
         choice.launch.ready = one.ready;
+        choice.verified = std::move(verified);
         return choice;
     } catch (const Error& error) {
         return cold_because(fmt::format("the template was refused: {}", error.message()));
