@@ -81,10 +81,9 @@ std::optional<Artifact> read_artifact(const std::string& manifest, std::string e
     if (!predicate) {
         return std::nullopt;
     }
-    Artifact artifact{.manifest = digest_of(manifest),
-                      .envelope = std::move(envelope),
-                      .description = member(*predicate, "description", document),
-                      .files = files_from(*predicate)};
+    const Json& description = member(*predicate, "description", document);
+    std::vector<bundle::Descriptor> files = files_from(*predicate);
+    Artifact artifact{digest_of(manifest), std::move(envelope), description, std::move(files)};
     const auto named = bundle::parse_attached_oci_manifest(manifest, artifact_type, most_artifact_files);
     if (named.subject.digest != image || !same_blobs(named.files, artifact.files)) {
         throw Error(ErrorKind::untrusted, "its manifest names other files than were signed");
@@ -149,8 +148,8 @@ Artifact attach_files(const Region& region, const Image& image, std::string_view
 {
     const bundle::Layout& layout = region.layout();
     const FileLock lock(lock_file(layout.folder()), FileLock::Wait::block);
-    Artifact artifact{
-        .manifest = image.manifest, .envelope = {}, .description = description, .files = store_files(files, layout)};
+    std::vector<bundle::Descriptor> stored = store_files(files, layout);
+    Artifact artifact{image.manifest, {}, description, std::move(stored)};
     artifact.envelope =
         signing::sign_attestation({.subject_name = fmt::format("{}@{}", image.name, image.version.to_string()),
                                    .subject = image.manifest,
