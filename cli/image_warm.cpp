@@ -107,7 +107,8 @@ void warm(const Context& context, const WarmCommandOptions& options)
     }
     const auto region = context.open_region();
     const signing::TrustStore trust = context.trust();
-    const std::string account = signing::ensure_account(context.paths).id;
+    const auto known = signing::find_account(context.paths);
+    const std::string account = known ? known->id : "";
     const Templates templates = options.image.empty()
                                     ? all_templates(*region, trust, account)
                                     : templates_of(*region, region->resolve(options.image, trust), trust, account);
