@@ -116,16 +116,19 @@ void set_aside(const fs::path& reserve)
 
 // Everything the instance needs on disk, in `staging`; the paths in the record are those after the move.
 void fill_folder(const fs::path& staging, Instance& instance, const InstancePaths& paths, const LaunchRequest& request,
-                 const VerifiedTemplate* clone_of, const std::stop_token& stop)
+                 TemplateChoice* choice, const std::stop_token& stop)
 {
     make_directories(staging / "disks", 0700);
     make_directories(staging / "ssh", 0700);
     for (std::size_t i = 0; i < instance.disks.size(); ++i) {
         instance.disks[i].overlay = paths.disks / template_disk_file(i);
     }
-    make_disks(instance, staging / "disks", clone_of, stop);
-    if (clone_of != nullptr) {
-        write_file_durably(staging / paths.warm_template.filename(), to_json(*clone_of).dump(2) + "\n", 0600);
+    make_disks(instance, staging / "disks", choice, stop);
+    if (choice != nullptr) {
+        instance.warm = choice->launch;
+    }
+    if (choice != nullptr && choice->verified) {
+        write_file_durably(staging / paths.warm_template.filename(), to_json(*choice->verified).dump(2) + "\n", 0600);
     }
     if (instance.boot_mode == "uefi") {
         write_file_durably(staging / paths.firmware_variables.filename(), read_file(firmware_variables), 0600);
@@ -191,12 +194,8 @@ std::vector<Launching> prepare(const Paths& paths, const registry::VerifiedImage
         if (i == 0 && request.warm) { // the others are like it
             warm = choose_template(image.image(), instance, !storage.volumes.empty(), *request.warm);
         }
-        const VerifiedTemplate* clone_of = warm && warm->verified ? &*warm->verified : nullptr;
-        if (warm) {
-            instance.warm = warm->launch;
-        }
         const fs::path folder = staging.path() / instance.id;
-        fill_folder(folder, instance, InstancePaths(paths, instance.id), request, clone_of, stop);
+        fill_folder(folder, instance, InstancePaths(paths, instance.id), request, warm ? &*warm : nullptr, stop);
         FileLock life(folder / "life.lock", FileLock::Wait::fail);
         auto volumes =
             std::make_unique<LaunchVolumes>(paths, staging.path(), instance, std::move(storage.volumes), stop);

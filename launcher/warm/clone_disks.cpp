@@ -46,6 +46,26 @@ void unpack_disk(const VerifiedTemplate& from, std::size_t disk, const fs::path&
     out.close();
 }
 
+// False when the template is refused; nothing of it is left then.
+bool unpack_disks(const Instance& instance, const fs::path& folder, TemplateChoice& choice)
+{
+    try {
+        for (std::size_t i = 0; i < instance.disks.size(); ++i) {
+            unpack_disk(*choice.verified, i, folder / instance.disks[i].overlay.filename(), instance.disks[i].size);
+        }
+        return true;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::untrusted) {
+            throw;
+        }
+        choice = refused_template(error.message());
+    }
+    for (const InstanceDisk& disk : instance.disks) {
+        fs::remove(folder / disk.overlay.filename());
+    }
+    return false;
+}
+
 } // namespace
 
 void copy_disk(const fs::path& from, const fs::path& to)
@@ -66,16 +86,13 @@ void copy_disk(const fs::path& from, const fs::path& to)
     out.close();
 }
 
-void make_disks(const Instance& instance, const fs::path& folder, const VerifiedTemplate* clone_of,
-                const std::stop_token& stop)
+void make_disks(const Instance& instance, const fs::path& folder, TemplateChoice* choice, const std::stop_token& stop)
 {
-    for (std::size_t i = 0; i < instance.disks.size(); ++i) {
-        const fs::path file = folder / instance.disks[i].overlay.filename();
-        if (clone_of != nullptr) {
-            unpack_disk(*clone_of, i, file, instance.disks[i].size);
-        } else {
-            make_empty(file, instance.disks[i].size, stop);
-        }
+    if (choice != nullptr && choice->verified && unpack_disks(instance, folder, *choice)) {
+        return;
+    }
+    for (const InstanceDisk& disk : instance.disks) {
+        make_empty(folder / disk.overlay.filename(), disk.size, stop);
     }
 }
 

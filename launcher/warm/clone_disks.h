@@ -4,7 +4,7 @@
 #pragma once
 
 #include "launcher/instance.h"
-#include "launcher/warm/warm_template.h"
+#include "launcher/warm/template_choice.h"
 
 #include <filesystem>
 #include <stop_token>
@@ -16,9 +16,10 @@ namespace kiln::launcher
 // meanwhile. Throws Error{io, no_space}.
 void copy_disk(const std::filesystem::path& from, const std::filesystem::path& to);
 
-// Into `folder`, which is to be there, as disk0.qcow2 and so on; `clone_of`, where it is not null, has them. Throws
-// Error{launch, io, no_space, interrupted}, Error{untrusted} for a template's disk that is no overlay.
-void make_disks(const Instance& instance, const std::filesystem::path& folder, const VerifiedTemplate* clone_of,
+// Into `folder`, which is to be there, as disk0.qcow2 and so on; `choice`, where it is not null, may have a template
+// with them. One whose disk is no overlay of that size is refused, and the choice is a cold launch then. Throws
+// Error{launch, io, no_space, interrupted}.
+void make_disks(const Instance& instance, const std::filesystem::path& folder, TemplateChoice* choice,
                 const std::stop_token& stop);
 
 // The same for an instance in its place that has to start cold: whatever was written to its disks is gone.

@@ -33,6 +33,11 @@ std::string why_none_fits(const std::vector<StoredTemplate>& templates, const Te
 
 } // namespace
 
+TemplateChoice refused_template(std::string_view why)
+{
+    return cold_because(fmt::format("the template was refused: {}", why));
+}
+
 std::optional<TemplateChoice> choose_template(const registry::Image& image, const Instance& instance, bool has_volumes,
                                               const WarmOptions& options)
 {
@@ -41,8 +46,7 @@ std::optional<TemplateChoice> choose_template(const registry::Image& image, cons
     const std::vector<StoredTemplate> templates =
         find_templates(layout, image.manifest, options.trust, {instance.account_id, image.owner}, faults);
     if (templates.empty()) {
-        return faults.empty() ? std::nullopt
-                              : std::optional(cold_because("the template was refused: " + faults.front()));
+        return faults.empty() ? std::nullopt : std::optional(refused_template(faults.front()));
     }
     if (options.cold) {
         return cold_because("a cold launch was asked for");
@@ -73,7 +77,7 @@ std::optional<TemplateChoice> choose_template(const registry::Image& image, cons
         choice.verified = std::move(verified);
         return choice;
     } catch (const Error& error) {
-        return cold_because(fmt::format("the template was refused: {}", error.message()));
+        return refused_template(error.message());
     }
 }
 

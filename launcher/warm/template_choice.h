@@ -7,6 +7,7 @@
 #include "registry/region.h"
 
 #include <optional>
+#include <string_view>
 
 namespace kiln::launcher
 {
@@ -22,6 +23,9 @@ struct TemplateChoice {
     WarmLaunch launch;
     std::optional<VerifiedTemplate> verified; // none: it is launched cold
 };
+
+// A cold launch, for the reason that a template did not hold.
+[[nodiscard]] TemplateChoice refused_template(std::string_view why);
 
 // For an instance of `image` that is about to be launched, perhaps with volumes: of the templates that its account or
 // the image's owner made. nullopt when there is none at all. One that fits is verified; that it does not hold is a

@@ -21,6 +21,7 @@ namespace
 constexpr int template_schema = 2;
 constexpr std::string_view record_what = "the description of a template";
 constexpr std::array<std::string_view, 3> key_types{"ed25519", "ecdsa", "rsa"};
+constexpr ByteSize tables = mebibytes(32);       // of an overlay, where its disk is small
 constexpr ByteSize largest_state = gibibytes(1); // of all devices; they take less than a mebibyte each
 
 [[noreturn]] void refuse_record(std::string_view complaint)
@@ -39,8 +40,13 @@ std::vector<WarmTemplate::File> files_from_json(const Json& json, const Template
     if (!std::ranges::equal(files, template_files(shape.volumes.size()), {}, &WarmTemplate::File::name)) {
         refuse_record("it does not name a template's files");
     }
-    if (files[0].size != shape.memory || files[1].size > largest_state) {
-        refuse_record("its memory or its state has a size that they can't have");
+    bool possible = files[0].size == shape.memory && files[1].size <= largest_state;
+    for (std::size_t i = 0; i < shape.volumes.size();
+         ++i) { // with its tables, an overlay takes little more than a disk
+        possible = possible && files[2 + i].size.bytes() / 2 <= shape.volumes[i].second.bytes() + tables.bytes();
+    }
+    if (!possible) {
+        refuse_record("a file of it has a size that it can't have");
     }
     return files;
 }

@@ -239,6 +239,7 @@ TEST_F(Templates, AHostileRecordIsNoTemplate)
     refused([](WarmTemplate& one) { one.files.pop_back(); });
     refused([](WarmTemplate& one) { one.files[0].size = gibibytes(64); });
     refused([](WarmTemplate& one) { one.files[1].size = gibibytes(64); });
+    refused([](WarmTemplate& one) { one.files[2].size = gibibytes(64 * std::uint64_t{1024}); });
     refused([](WarmTemplate& one) { one.host_key_types = {"-oProxyCommand=x"}; });
     refused([](WarmTemplate& one) { one.id = std::string(24, '0'); });
 }
@@ -264,9 +265,11 @@ TEST_F(Templates, OfAnImageThatIsGoneAreCollected)
     EXPECT_FALSE(fs::exists(blob_of(artifact, 0)));
 }
 
+// A hostile disk makes the launch a cold one.
 TEST_F(Templates, ACloneHasItsTemplatesDisk)
 {
     const fs::path disk = temporary.path() / "disk";
+    std::string reason;
     const auto clone_of = [&](const std::string& content, ByteSize virtual_size) {
         fs::remove(temporary.path() / "disk0.qcow2.zst");
         write_file_durably(disk, content);
@@ -280,15 +283,41 @@ TEST_F(Templates, ACloneHasItsTemplatesDisk)
         instance.disks[0].size = virtual_size;
         fs::remove_all(temporary.path() / "clone");
         fs::create_directories(temporary.path() / "clone");
-        make_disks(instance, temporary.path() / "clone", &verified, {});
+        TemplateChoice choice;
+        choice.verified = verified;
+        make_disks(instance, temporary.path() / "clone", &choice, {});
+        EXPECT_EQ(choice.verified.has_value(), choice.launch.reason.empty());
+        reason = choice.launch.reason;
         return read_file(temporary.path() / "clone" / instance.disks[0].overlay.filename());
     };
     const std::string content = read_file(layer("what a boot wrote"));
     const ByteSize size =
         require_safe_qcow2(content.substr(0, qcow2_header_bytes), ByteSize(content.size())).virtual_size;
     EXPECT_EQ(clone_of(content, size), content);
-    EXPECT_THROW(clone_of(content, size + ByteSize(512)), Error);
-    EXPECT_THROW(clone_of("no qcow2", size), Error);
+    EXPECT_EQ(reason, "");
+    const ByteSize larger = size + ByteSize(512);
+    const std::string empty = clone_of(content, larger);
+    EXPECT_THAT(reason, HasSubstr("the template was refused: the template's disk0.qcow2 is of another size"));
+    EXPECT_EQ(require_safe_qcow2(empty, ByteSize(empty.size())).virtual_size, larger);
+    clone_of(std::string(70000, 'x'), size);
+    EXPECT_THAT(reason, HasSubstr("the template was refused"));
+}
+
+TEST_F(Templates, FromElsewhereAreAttachedWithFilesThatAreOneBlob)
+{
+    const registry::Artifact made = make();
+    registry::detach_artifact(region, made.manifest);
+    const fs::path folder = temporary.path() / "pulled";
+    fs::create_directories(folder);
+    fs::rename(blob_of(made, 0), folder / made.files[0].digest.hex()); // the others are in the region
+    registry::attach_artifact(region, image, bundle::template_artifact_type, made, folder);
+    EXPECT_TRUE(choice()->launched_warm);
+    registry::detach_artifact(region, made.manifest);
+    fs::remove(blob_of(made, 0));
+    EXPECT_THROW(registry::attach_artifact(region, image, bundle::template_artifact_type, made, folder), Error);
+    write_file_durably(folder / made.files[0].digest.hex(), "something else");
+    EXPECT_THROW(registry::attach_artifact(region, image, bundle::template_artifact_type, made, folder), Error);
+    EXPECT_FALSE(choice());
 }
 
 TEST_F(Templates, OneThatWasNotFinishedLeavesNothing)
