@@ -58,8 +58,8 @@ std::size_t take_templates(const registry::Region& region, const registry::Image
     }
     const WorkFolder work(region.layout().folder() / "imports", "templates-");
     const auto pulled = source.read_artifacts(bundle::template_artifact_type, keys, work.path(), transfer);
-    for (const remote::RemoteSource::PulledArtifact& one : pulled) {
-        registry::attach_artifact(region, image, bundle::template_artifact_type, one.artifact, one.files);
+    for (const registry::Artifact& one : pulled) {
+        registry::attach_artifact(region, image, bundle::template_artifact_type, one, work.path());
     }
     source.finish();
     return pulled.size();

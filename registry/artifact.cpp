@@ -161,12 +161,18 @@ Artifact attach_files(const Region& region, const Image& image, std::string_view
 }
 
 void attach_artifact(const Region& region, const Image& image, std::string_view artifact_type, const Artifact& artifact,
-                     const std::vector<fs::path>& files)
+                     const fs::path& folder)
 {
     const bundle::Layout& layout = region.layout();
     const FileLock lock(lock_file(layout.folder()), FileLock::Wait::block);
-    if (!same_blobs(store_files(files, layout), artifact.files)) {
-        throw Error(ErrorKind::untrusted, "the files have other content than was signed");
+    for (const bundle::Descriptor& file : artifact.files) { // two disks that nobody wrote to are one blob
+        const fs::path from = folder / file.digest.hex();
+        if (!fs::exists(from) && fs::exists(layout.blob_path(file.digest))) {
+            continue;
+        }
+        if (layout.put_file(from, bundle::zstd_type).digest != file.digest) {
+            throw Error(ErrorKind::untrusted, fmt::format("{} has other content than was signed", from.native()));
+        }
     }
     static_cast<void>(attach(layout, image, artifact_type, artifact.envelope, artifact.files));
 }

@@ -48,9 +48,10 @@ inline constexpr std::size_t most_artifact_files = 64;
 // Moves the files (of the region's file system) into the region, and attaches them. Throws Error{io, no_space}.
 Artifact attach_files(const Region& region, const Image& image, std::string_view artifact_type, const Json& description,
                       const std::vector<std::filesystem::path>& files, const signing::SecretKey& key);
-// The same for one that is signed already, and whose files those are; throws Error{untrusted} when they are not.
+// The same for one that is signed already; its files are in `folder`, named by their digests in hex digits, or blobs of
+// the region. Throws Error{untrusted} for one with other content, Error{not_found}.
 void attach_artifact(const Region& region, const Image& image, std::string_view artifact_type, const Artifact& artifact,
-                     const std::vector<std::filesystem::path>& files);
+                     const std::filesystem::path& folder);
 
 // Detaches it; nothing happens when it is not there. The space is free when the region has been collected (`kiln
 // registry gc`). Throws Error{io, no_space}.

@@ -25,7 +25,7 @@ namespace
 constexpr std::array taken_types{bundle::signature_artifact_type, bundle::sbom_artifact_type,
                                  bundle::provenance_artifact_type, bundle::lock_artifact_type,
                                  bundle::test_result_artifact_type};
-constexpr std::size_t most_artifacts = 16;
+constexpr std::size_t most_artifacts = 64; // also of those that others attached
 constexpr std::uint64_t progress_that_counts = std::uint64_t{1} << 20U;
 
 ByteSize less(ByteSize from, ByteSize part)
@@ -247,26 +247,26 @@ void RemoteSource::fetch(const std::vector<bundle::Descriptor>& blobs, const fs:
     sync_directory(folder);
 }
 
-std::vector<RemoteSource::PulledArtifact> RemoteSource::read_artifacts(std::string_view type,
-                                                                       std::span<const signing::PublicKey> keys,
-                                                                       const fs::path& folder, const Transfer& transfer)
+std::vector<Artifact> RemoteSource::read_artifacts(std::string_view type, std::span<const signing::PublicKey> keys,
+                                                   const fs::path& folder, const Transfer& transfer)
 {
-    std::vector<PulledArtifact> found;
+    std::vector<Artifact> found;
+    std::size_t looked_at = 0;
     std::vector<bundle::Descriptor> blobs;
     for (const bundle::AttachedManifest& one : attached_elsewhere_) {
-        if (one.artifact_type != type || found.size() == most_artifacts) {
+        if (one.artifact_type != type || ++looked_at > most_artifacts) {
             continue;
         }
         try {
             const std::string manifest = client_.find_manifest(one.manifest.digest).value_or("");
             const auto named = bundle::parse_attached_oci_manifest(manifest, type, most_artifact_files);
-            PulledArtifact pulled{
-                check_artifact(manifest, client_.read_blob(named.envelope), image_.value(), type, keys), {}};
-            for (const bundle::Descriptor& file : pulled.artifact.files) {
-                pulled.files.push_back(folder / file.digest.hex());
-                blobs.push_back(file);
+            Artifact artifact = check_artifact(manifest, client_.read_blob(named.envelope), image_.value(), type, keys);
+            for (const bundle::Descriptor& file : artifact.files) {
+                if (std::ranges::find(blobs, file.digest, &bundle::Descriptor::digest) == blobs.end()) {
+                    blobs.push_back(file);
+                }
             }
-            found.push_back(std::move(pulled));
+            found.push_back(std::move(artifact));
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::untrusted && error.kind() != ErrorKind::not_found) {
                 throw;

@@ -40,16 +40,10 @@ public:
     void finish() override;
 
     // After read_documents(): what else is attached to the image, of that type and signed by one of the keys, with its
-    // files in `folder`, of the region's file system. What is none of that is left out, with a note. Throws
-    // Error{no_space, io, interrupted, untrusted} and the errors of failure.h.
-    struct PulledArtifact {
-        Artifact artifact;
-        std::vector<std::filesystem::path> files;
-    };
-    [[nodiscard]] std::vector<PulledArtifact> read_artifacts(std::string_view type,
-                                                             std::span<const signing::PublicKey> keys,
-                                                             const std::filesystem::path& folder,
-                                                             const Transfer& transfer);
+    // files in `folder`, of the region's file system, named by their digests in hex digits. What is none of that is
+    // left out, with a note. Throws Error{no_space, io, interrupted, untrusted} and the errors of failure.h.
+    [[nodiscard]] std::vector<Artifact> read_artifacts(std::string_view type, std::span<const signing::PublicKey> keys,
+                                                       const std::filesystem::path& folder, const Transfer& transfer);
     // Of the image's OCI manifest; nullopt before read_documents().
     [[nodiscard]] const std::optional<Digest>& image() const noexcept { return image_; }
 
