@@ -69,21 +69,28 @@ char32_t character_at(std::string_view text, std::size_t length)
 
 bool is_invisible(char32_t character)
 {
-    return std::ranges::any_of(invisible,
-                               [&](const Range& range) { return character >= range.first && character <= range.last; });
+    return character >= invisible.front().first && std::ranges::any_of(invisible, [&](const Range& range) {
+               return character >= range.first && character <= range.last;
+           });
 }
 
-std::size_t edit_distance(std::string_view a, std::string_view b)
+// Exact below `limit`, else at least that.
+std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t limit)
 {
     std::vector<std::size_t> row(b.size() + 1);
     std::iota(row.begin(), row.end(), 0);
     for (std::size_t i = 1; i <= a.size(); ++i) {
         std::size_t diagonal = row[0];
         row[0] = i;
+        std::size_t least = i;
         for (std::size_t j = 1; j <= b.size(); ++j) {
             const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
             diagonal = row[j];
-            row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
+            row[j] = std::min(std::min(row[j], row[j - 1]) + 1, replaced);
+            least = std::min(least, row[j]);
+        }
+        if (least >= limit) {
+            return least;
         }
     }
     return row[b.size()];
@@ -130,7 +137,10 @@ std::optional<std::string> near_miss(std::string_view word, std::span<const std:
     std::optional<std::string> best;
     std::size_t best_distance = std::max<std::size_t>(word.size() / 3, 1) + 1;
     for (const std::string_view candidate : candidates) {
-        const std::size_t distance = edit_distance(word, candidate);
+        if (word.size() >= candidate.size() + best_distance || candidate.size() >= word.size() + best_distance) {
+            continue; // each character more is one more edit
+        }
+        const std::size_t distance = edit_distance(word, candidate, best_distance);
         if (distance < best_distance) {
             best_distance = distance;
             best = candidate;

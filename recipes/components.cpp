@@ -17,7 +17,6 @@ namespace
 // A hostile tree of components grows without bound in each of these.
 constexpr std::size_t deepest_chain = 16;
 constexpr std::size_t most_uses = 256;
-constexpr std::size_t most_steps = 10'000;
 constexpr std::size_t most_bytes = std::size_t{16} << 20U; // of all that were used
 constexpr std::size_t largest_component = std::size_t{1} << 20U;
 constexpr std::size_t longest_test_name = 128;

@@ -7,6 +7,7 @@
 #include "recipes/source_file.h"
 #include "recipes/table_reader.h"
 
+#include <cstddef>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -20,6 +21,9 @@ namespace kiln::recipes
 class Components;
 class Secrets;
 class Substitution;
+
+// In one document, and in all components of a recipe.
+inline constexpr std::size_t most_steps = 10'000;
 
 // What the steps of one document, a recipe or a component, are read with.
 struct Scope {

@@ -80,7 +80,12 @@ std::string name_of_made(const Action& action)
 std::vector<Step> parse_steps(TableReader& root, std::string_view key, Scope& scope)
 {
     std::vector<Step> steps;
-    for (TableReader& table : root.find_tables(key)) {
+    std::vector<TableReader> tables = root.find_tables(key);
+    if (tables.size() > most_steps) {
+        root.fail(key, {fmt::format("there are more than {} steps", most_steps), "put several commands into one step"});
+        return steps;
+    }
+    for (TableReader& table : tables) {
         const auto kind =
             key == "validate" ? find_kind(table, key, validation_kinds) : find_kind(table, key, kinds, shared_kinds);
         if (!kind) {

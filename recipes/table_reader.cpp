@@ -14,7 +14,8 @@ namespace kiln::recipes
 namespace
 {
 
-constexpr std::size_t longest_key = 64; // that is worth a near-miss search
+constexpr std::size_t longest_key = 64;         // that is worth a near-miss search
+constexpr std::size_t most_unknown_keys = 1000; // that are told one by one
 
 std::string write_like(std::string_view example)
 {
@@ -407,9 +408,15 @@ TableReader::find_misspelt(std::span<const std::string_view> candidates) const
 
 void TableReader::finish()
 {
+    std::size_t unknown = 0;
     for (const Value& child : table_->children) {
         if (std::ranges::find(known_, child.key) != known_.end()) {
             continue;
+        }
+        if (++unknown > most_unknown_keys) {
+            fail({fmt::format("more than {} keys are unknown", most_unknown_keys),
+                  fmt::format("known here: {}", fmt::join(known_, ", "))});
+            return;
         }
         const auto near = child.key.size() <= longest_key ? near_miss(child.key, known_) : std::nullopt;
         record(child.key_position, path_of(child.key),

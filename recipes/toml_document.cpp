@@ -36,6 +36,7 @@ Value convert(const toml::node& node, int depth)
     } else if (const auto* array = node.as_array()) {
         value.kind = Value::Kind::array;
         if (depth < deepest_level) {
+            value.children.reserve(array->size());
             for (const toml::node& item : *array) {
                 value.children.push_back(convert(item, depth + 1));
             }
@@ -43,6 +44,7 @@ Value convert(const toml::node& node, int depth)
     } else if (const auto* table = node.as_table()) {
         value.kind = Value::Kind::table;
         if (depth < deepest_level) {
+            value.children.reserve(table->size());
             for (const auto& [key, item] : *table) {
                 value.children.push_back(convert(item, depth + 1));
                 value.children.back().key = key.str();
