@@ -43,7 +43,9 @@ bool continues_character(char c)
 std::string shortened(std::string_view text, std::size_t most)
 {
     constexpr std::string_view mark = "...";
-    std::string line = printable(in_one_line(text), false);
+    constexpr std::size_t longest_character = 4;
+    // Printed it is no shorter: what is further on does not show.
+    std::string line = printable(in_one_line(text).substr(0, most + longest_character), false);
     if (line.size() <= most) {
         return line;
     }
