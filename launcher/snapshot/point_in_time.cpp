@@ -46,7 +46,7 @@ public:
         }
     }
 
-    void switch_to()
+    [[nodiscard]] QmpClient::Prepared prepare_switch() const
     {
         Json actions = Json::array();
         for (std::size_t i = 0; i < tops_.size(); ++i) {
@@ -55,7 +55,12 @@ public:
                 {{"type", "blockdev-snapshot"},
                  {"data", {{"node", overlay_node(node, disk.overlay)}, {"overlay", overlay_node(node, tops_[i])}}}});
         }
-        qmp_.execute("transaction", {{"actions", actions}}, transaction_limit);
+        return qmp_.prepare("transaction", {{"actions", actions}});
+    }
+
+    void switch_to(QmpClient::Prepared& prepared)
+    {
+        prepared.run(transaction_limit);
         switched_ = true;
     }
 
@@ -102,14 +107,16 @@ void take_point_in_time(const Paths& home, const InstancePaths& paths, std::vect
     }
     NewTops tops(home, paths, disks, qmp);
     if (!freeze) {
-        tops.switch_to();
+        QmpClient::Prepared transaction = tops.prepare_switch();
+        tops.switch_to(transaction);
         point.consistency.reason = "asked for with --no-freeze";
         taken(point);
         return;
     }
     const std::unique_ptr<GuestFreeze> guest = preparing.get();
+    QmpClient::Prepared transaction = tops.prepare_switch(); // QEMU reads it while the guest freezes
     guest->freeze();
-    tops.switch_to();
+    tops.switch_to(transaction);
     guest->thaw();
     point.consistency = guest->consistency();
     taken(point);
