@@ -127,7 +127,11 @@ std::vector<std::string> difference_server_argv(const std::vector<DiskDifference
 DifferenceServer::DifferenceServer(std::vector<DiskDifference> disks, const fs::path& work)
     : disks_(std::move(disks)), socket_(work / "nbd.sock")
 {
-    in_parallel(disks_.size(), [this](std::size_t i) { create_layer(disks_[i].layer, disks_[i].size); });
+    in_parallel(disks_.size(), [this](std::size_t i) {
+        if (!fs::exists(disks_[i].layer)) {
+            create_layer(disks_[i].layer, disks_[i].size);
+        }
+    });
     const fs::path monitor = work / "monitor.sock";
     daemon_.emplace(difference_server_argv(disks_, socket_, monitor), monitor, work / "block-server.log");
 }

@@ -22,7 +22,7 @@ struct DiskDifference {
     ByteSize size;                             // as the guest sees it
     std::vector<std::filesystem::path> layers; // the disk: qcow2, bottom first, one at least
     std::vector<std::filesystem::path> base;   // what it is known to be a change of; empty: zeroes
-    std::filesystem::path layer;               // to be made: qcow2 with zstd clusters, over the base
+    std::filesystem::path layer; // qcow2 with zstd clusters, over the base: empty, and made where it is not there
 };
 
 class DifferenceServer

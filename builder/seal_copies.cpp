@@ -2,6 +2,7 @@
 #include "builder/seal_copies.h"
 
 #include "builder/appliance.h"
+#include "builder/block_nodes.h"
 #include "builder/block_server.h"
 #include "builder/chain.h"
 #include "builder/difference_server.h"
@@ -36,6 +37,12 @@ fs::path sealed_file(const SealOptions& options, std::size_t volume)
     return options.work / fmt::format("sealed{}.qcow2", volume);
 }
 
+// The size is in the name, so that one that is there has it.
+fs::path layer_file(const fs::path& work, std::size_t volume, ByteSize size)
+{
+    return work / fmt::format("layer{}-{}.qcow2", volume, size.bytes());
+}
+
 Software seal_in_appliance(const std::vector<FrozenVolume>& volumes, const SealOptions& options, Progress& progress,
                            const std::stop_token& stop)
 {
@@ -67,7 +74,7 @@ DiskDifference difference_of(const FrozenVolume& volume, std::size_t index, cons
     DiskDifference difference{.size = volume.size,
                               .layers = files_of(volume),
                               .base = {volume.base.begin(), volume.base.begin() + kept},
-                              .layer = options.work / fmt::format("layer{}.qcow2", index)};
+                              .layer = layer_file(options.work, index, volume.size)};
     if (!options.exact) {
         difference.layers.push_back(sealed_file(options, index));
     }
@@ -75,6 +82,11 @@ DiskDifference difference_of(const FrozenVolume& volume, std::size_t index, cons
 }
 
 } // namespace
+
+void make_empty_layers(const std::vector<ByteSize>& sizes, const fs::path& work)
+{
+    in_parallel(sizes.size(), [&](std::size_t i) { create_layer(layer_file(work, i, sizes[i]), sizes[i]); });
+}
 
 DiskSet seal_copies(const std::vector<FrozenVolume>& volumes, const SealOptions& options, Progress& progress,
                     const std::stop_token& stop)

@@ -34,6 +34,10 @@ struct SealOptions {
     std::optional<ByteSize> rate{}; // bytes a second that are read, at most
 };
 
+// The empty layers that seal_copies fills, where the disks are of these sizes: they can be made while the disks are
+// being frozen. Those that are not there are made then. Throws what create_layer() throws.
+void make_empty_layers(const std::vector<ByteSize>& sizes, const std::filesystem::path& work);
+
 // The root disk comes first. Throws what the parts throw (see appliance.h, block_server.h).
 [[nodiscard]] DiskSet seal_copies(const std::vector<FrozenVolume>& volumes, const SealOptions& options,
                                   Progress& progress, const std::stop_token& stop);

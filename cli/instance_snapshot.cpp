@@ -13,11 +13,14 @@
 #include "core/text.h"
 #include "launcher/life/life.h"
 #include "launcher/snapshot/snapshot.h"
+#include "launcher/storage/volume_store.h"
 #include "launcher/tags.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
+#include <iterator>
 
 namespace kiln::cli
 {
@@ -110,6 +113,18 @@ SnapshotBase find_base(const Context& context, const registry::Region& region, c
     base.devices = base.manifest.block_devices;
     prefer_last_snapshot(context, region, instance, base);
     return base;
+}
+
+// As they are recorded, in the order of to_builder().
+std::vector<ByteSize> sizes_of_disks(const Context& context, const launcher::Instance& instance, bool root_only)
+{
+    std::vector<ByteSize> sizes;
+    const launcher::Instance whole = launcher::with_volumes(context.paths, instance);
+    for (const auto& disks : {whole.disks, whole.volumes}) {
+        std::ranges::transform(disks, std::back_inserter(sizes), &launcher::InstanceDisk::size);
+    }
+    sizes.resize(root_only ? 1 : sizes.size());
+    return sizes;
 }
 
 std::vector<builder::FrozenVolume> to_builder(const registry::Region& region, const SnapshotBase& base,
@@ -277,9 +292,14 @@ void snapshot(Context& context, const SnapshotOptions& options)
 
     Progress progress;
     progress.stage(fmt::format("freeze the disks of {}", instance.id));
+    auto layers =
+        std::async(std::launch::async, [&, sizes = sizes_of_disks(context, instance, options.volumes == "root")] {
+            builder::make_empty_layers(sizes, work.disks.path());
+        });
     launcher::FrozenDisks frozen =
         options.stop ? freeze_stopped(context, instance, progress)
                      : launcher::freeze_disks(context.paths, instance, !options.no_freeze, context.stop);
+    layers.get();
     const auto volumes = to_builder(*region, base, frozen, options.volumes == "root");
     const builder::SealOptions sealing{.accelerator = options.exact ? Accelerator::tcg : context.accelerator(),
                                        .work = work.disks.path(),
