@@ -15,7 +15,6 @@ namespace
 {
 
 constexpr std::size_t most_events = 256;
-constexpr std::chrono::seconds send_limit{10};
 
 std::string description_of(const Json& answer)
 {
@@ -42,40 +41,6 @@ Json QmpClient::execute(const std::string& command, const Json& arguments, std::
     const Deadline deadline = in(limit);
     socket_.send({{"execute", command}, {"arguments", arguments}}, deadline);
     return answer_to(command, deadline);
-}
-
-QmpClient::Prepared QmpClient::prepare(std::string command, const Json& arguments)
-{
-    return {*this, std::move(command), arguments};
-}
-
-QmpClient::Prepared::Prepared(QmpClient& client, std::string command, const Json& arguments)
-    : client_(client), command_(std::move(command)), lock_(client.mutex_)
-{
-    std::string text = Json{{"execute", command_}, {"arguments", arguments}}.dump();
-    text.pop_back();
-    client_.socket_.send_bytes(text, in(send_limit));
-}
-
-QmpClient::Prepared::~Prepared()
-{
-    if (!lock_) {
-        return;
-    }
-    try {
-        const Deadline deadline = in(send_limit);
-        client_.socket_.send_bytes(",\"given-up\":true}\n", deadline);
-        static_cast<void>(client_.answer_to(command_, deadline));
-    } catch (const Error&) { // QEMU's refusal, or it has ended
-    }
-}
-
-Json QmpClient::Prepared::run(std::chrono::milliseconds limit)
-{
-    const std::unique_lock lock = std::move(lock_);
-    const Deadline deadline = in(limit);
-    client_.socket_.send_bytes("}\n", deadline);
-    return client_.answer_to(command_, deadline);
 }
 
 Json QmpClient::execute_with_descriptor(const std::string& command, const Json& arguments, int descriptor,

@@ -6,7 +6,6 @@
 
 #include <deque>
 #include <mutex>
-#include <string>
 #include <vector>
 
 namespace kiln
@@ -15,27 +14,6 @@ namespace kiln
 class QmpClient
 {
 public:
-    // A command that QEMU has but for its last byte, so that its own reading, byte by byte, is not waited for at a
-    // moment that matters (40 ms for 200 bytes where all processors are busy). Others' commands wait meanwhile. One
-    // that is not run is given up in a way that QEMU refuses.
-    class Prepared
-    {
-    public:
-        Prepared(const Prepared&) = delete;
-        Prepared& operator=(const Prepared&) = delete;
-        ~Prepared();
-        // Once. As execute().
-        Json run(std::chrono::milliseconds limit);
-
-    private:
-        friend QmpClient;
-        Prepared(QmpClient& client, std::string command, const Json& arguments);
-
-        QmpClient& client_;
-        std::string command_;
-        std::unique_lock<std::mutex> lock_; // none when it was run
-    };
-
     // Reads the greeting and negotiates. Throws Error{launch}.
     explicit QmpClient(JsonSocket socket);
     // The command's return value; events on the way are kept for take_events. Throws Error{launch} with QEMU's
@@ -45,7 +23,6 @@ public:
     // The same, with a descriptor (`add-fd`, `getfd`) of which QEMU gets a copy.
     Json execute_with_descriptor(const std::string& command, const Json& arguments, int descriptor,
                                  std::chrono::milliseconds limit = std::chrono::seconds(30));
-    [[nodiscard]] Prepared prepare(std::string command, const Json& arguments);
     // The events that came since the last call, oldest first, also when QEMU has closed the connection since; never
     // throws an Error. The oldest are dropped past 256.
     [[nodiscard]] std::vector<Json> take_events();

@@ -46,7 +46,7 @@ public:
         }
     }
 
-    [[nodiscard]] QmpClient::Prepared prepare_switch() const
+    void switch_to()
     {
         Json actions = Json::array();
         for (std::size_t i = 0; i < tops_.size(); ++i) {
@@ -55,12 +55,7 @@ public:
                 {{"type", "blockdev-snapshot"},
                  {"data", {{"node", overlay_node(node, disk.overlay)}, {"overlay", overlay_node(node, tops_[i])}}}});
         }
-        return qmp_.prepare("transaction", {{"actions", actions}});
-    }
-
-    void switch_to(QmpClient::Prepared& prepared)
-    {
-        prepared.run(transaction_limit);
+        qmp_.execute("transaction", {{"actions", actions}}, transaction_limit);
         switched_ = true;
     }
 
@@ -107,16 +102,14 @@ void take_point_in_time(const Paths& home, const InstancePaths& paths, std::vect
     }
     NewTops tops(home, paths, disks, qmp);
     if (!freeze) {
-        QmpClient::Prepared transaction = tops.prepare_switch();
-        tops.switch_to(transaction);
+        tops.switch_to();
         point.consistency.reason = "asked for with --no-freeze";
         taken(point);
         return;
     }
     const std::unique_ptr<GuestFreeze> guest = preparing.get();
-    QmpClient::Prepared transaction = tops.prepare_switch(); // QEMU reads it while the guest freezes
     guest->freeze();
-    tops.switch_to(transaction);
+    tops.switch_to();
     guest->thaw();
     point.consistency = guest->consistency();
     taken(point);

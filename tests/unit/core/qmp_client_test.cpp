@@ -54,44 +54,6 @@ TEST(QmpClient, Attack38_AnswersThatAreNone)
     EXPECT_THAT(failure_of("{\"error\":7}\n"), testing::HasSubstr("no description"));
 }
 
-// Answers like QEMU: only what is a whole command, and an error for a member that it does not know.
-FakeServer::Answer as_qemu(std::vector<std::string>& lines)
-{
-    return [&lines](const std::string& line) -> std::string {
-        lines.push_back(line);
-        return Json::parse(line).size() > 2 ? "{\"error\":{\"desc\":\"unexpected\"}}\n" : "{\"return\":{}}\n";
-    };
-}
-
-TEST(QmpClient, APreparedCommandNeedsOneByteMore)
-{
-    std::vector<std::string> lines;
-    FakeServer server(greeting, as_qemu(lines));
-    QmpClient client(JsonSocket::connect(server.path(), "QEMU"));
-    {
-        QmpClient::Prepared prepared = client.prepare("stop", {{"a", 1}});
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-        EXPECT_EQ(lines.size(), 1U); // the negotiation
-        EXPECT_EQ(prepared.run(short_limit), Json::object());
-    }
-    EXPECT_EQ(client.execute("cont"), Json::object());
-    ASSERT_EQ(lines.size(), 3U);
-    EXPECT_EQ(Json::parse(lines[1]), Json({{"execute", "stop"}, {"arguments", {{"a", 1}}}}));
-}
-
-TEST(QmpClient, APreparedCommandThatIsNotRunIsRefused)
-{
-    std::vector<std::string> lines;
-    FakeServer server(greeting, as_qemu(lines));
-    QmpClient client(JsonSocket::connect(server.path(), "QEMU"));
-    {
-        const QmpClient::Prepared prepared = client.prepare("stop", Json::object());
-    }
-    EXPECT_EQ(client.execute("cont"), Json::object());
-    ASSERT_EQ(lines.size(), 3U);
-    EXPECT_TRUE(Json::parse(lines[1]).contains("given-up"));
-}
-
 TEST(QmpClient, AnErrorsWordsCantDriveATerminal)
 {
     EXPECT_EQ(failure_of("{\"error\":{\"desc\":\"\\u001b[2Jboo\"}}\n"), "QEMU refused query-jobs: \\x1b[2Jboo");

@@ -319,12 +319,8 @@ TEST_F(PointInTimeTest, AHookThatFailsLeavesAllAsItWas)
 TEST_F(PointInTimeTest, ATransactionThatFailsThawsTheGuestAndLeavesAllAsItWas)
 {
     const FakeServer::Answer answers = agent();
-    bool done = false;
     const auto sabotage = [&](const std::string& line) {
-        if (line.find("guest-exec-status") != line.npos && !std::exchange(done, true)) { // before the freeze
-            while (nodes().find("disk0-2") == std::string::npos) {
-                std::this_thread::sleep_for(std::chrono::milliseconds(10));
-            }
+        if (line.find("guest-fsfreeze-freeze") != line.npos) {
             qmp_->execute("blockdev-del", {{"node-name", "disk0-2"}});
         }
         return answers(line);
