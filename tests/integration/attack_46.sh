@@ -47,5 +47,5 @@ contains "$home"
 contains "Read-only file system"
 
 say "nothing is left behind"
-equals "$(find "$home" -path '*/work/*')" ""
+equals "$(find "$home" -path '*/work[/]*')" ""
 equals "$(ls -A "$scratch/temporary")" ""

@@ -24,7 +24,7 @@ contains "state nginx-light hold ok installed"
 if grep -q "^state less install" <<<"$output"; then fail "less is still installed"; fi
 contains "left false"
 grep -q "^installed nginx-light .* [0-9a-f]\{64\} http" <<<"$output" || fail "no digest in: $output"
-grep -q "denied execution of start" "$scratch/work/log" || fail "policy-rc.d was not asked"
+grep -q "denied execution of start" "$scratch/work"/log || fail "policy-rc.d was not asked"
 debs=("$scratch"/cache/archives/nginx-light_*.deb)
 [ -f "${debs[0]}" ] || fail "the .deb file is not in the cache"
 

@@ -75,10 +75,10 @@ TEST(HypervisorPath, KeepsLibguestfsWithinItsBuffer)
 
 TEST(HypervisorPath, IsAnotherNameOfTheSameFile)
 {
-    const std::string path = hypervisor_path("/home/user/.local/share/kiln/work/build-12345678/warm-save/qemu-system");
+    const std::string path = hypervisor_path("/home/user/.local/share/kiln/jobs/build-12345678/warm-save/qemu-system");
     EXPECT_GT(path.size(), 140U);
     EXPECT_EQ(std::filesystem::path(path).lexically_normal(),
-              "/home/user/.local/share/kiln/work/build-12345678/warm-save/qemu-system");
+              "/home/user/.local/share/kiln/jobs/build-12345678/warm-save/qemu-system");
     EXPECT_EQ(hypervisor_path("/tmp/qemu-system"), "/tmp/qemu-system");
 }
 
